@@ -1,0 +1,60 @@
+# QuantPype. `make run` and `make test` do all set-up themselves; a Swift toolchain is the only thing assumed.
+#
+#   make run                      build, then trade a simulated market until Ctrl-C
+#   make run FEED=<recording>     replay a recording to its end and print a summary (PACE=1x, 10x, max; default max)
+#   make test                     every test
+#   make bench                    latency and throughput beside bare libzmq, spawn to ready
+#   make soak                     a million simulated fault histories of the supervisor's core
+#   make lint | format | proto | clean | deps | build
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+.PHONY: run test build bench soak lint format proto clean deps
+
+SWIFT_BUILD := swift build
+# Static Swift runtime: starts four times as fast, and runs where no Swift is installed. Stripped: half the size.
+RELEASE := -c release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker -s
+CONFIG ?= supervisor.json
+FEED ?=
+PACE ?=
+
+deps:
+	@.ci/deps
+
+build: deps
+	$(SWIFT_BUILD) $(RELEASE)
+
+run: build
+ifeq ($(strip $(FEED)),)
+	.build/release/supervisor --config $(CONFIG)
+else
+	FEED="$(abspath $(FEED))" PACE="$(PACE)" .build/release/supervisor --config $(CONFIG) --until-idle
+endif
+
+# The end-to-end tests start whole fleets; one at a time, so that none starves another.
+test: deps
+	$(SWIFT_BUILD) --build-tests
+	swift test --skip-build --disable-xctest --skip EndToEndTests
+	swift test --skip-build --disable-xctest --filter EndToEndTests --no-parallel
+
+bench: build
+	.build/release/bench
+
+# A million simulated histories of a fleet; a failing seed prints the command that replays it.
+soak: deps
+	QP_SIM_SCHEDULES=1000000 swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak --disable-xctest \
+		--filter FleetSimulationTests
+
+lint: deps
+	swift format lint --strict --recursive Package.swift Sources agents Tests
+	.ci/check-imports
+
+format:
+	swift format --in-place --recursive Package.swift Sources agents Tests
+
+# Regenerates Sources/Wire/Generated from the schema; the result is committed.
+proto:
+	.ci/proto
+
+clean:
+	rm -rf .build run

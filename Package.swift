@@ -1,0 +1,45 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+
+// Rooms, lowest first. A target may depend only on targets above it in this file;
+// `.ci/check-imports` holds the sources to the same direction.
+let package = Package(
+    name: "quantpype",
+    products: [
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+    ],
+    targets: [
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+/// One agent: `agents/<path>/` holds its manifest, its sources and its data.
+func agent(
+    _ name: String, path: String? = nil, _ rooms: [Target.Dependency] = [], data: [String] = []
+) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["AgentKit", "Wire"] + rooms, path: "agents/\(path ?? name)",
+        exclude: ["agent.json"] + data)
+}
+
+/// The tests of one room: `Tests/<room>Tests/`.
+func tests(_ room: String, _ rooms: [Target.Dependency]) -> Target {
+    .testTarget(name: room + "Tests", dependencies: rooms)
+}
+
+let inC = ["CLinux", "CAllocations", "agent-launcher", "chain-bare", "misbehave"]
+// One settings list for all Swift targets.
+for target in package.targets where target.type != .system && !inC.contains(target.name) {
+    target.swiftSettings = [
+        .treatAllWarnings(as: .error),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ]
+    // Spans that cannot outlive the receive buffer they look into.
+    if target.name == "ZeroMQ" { target.swiftSettings?.append(.enableExperimentalFeature("Lifetimes")) }
+}
