@@ -14,6 +14,12 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     ],
     targets: [
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+
+        .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
+        .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
+
+        tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
     ],
     swiftLanguageModes: [.v6]
 )
