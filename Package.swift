@@ -17,9 +17,14 @@ let package = Package(
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
 
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
+        .target(
+            name: "Wire",
+            dependencies: [protobuf],
+            exclude: ["README.md", "schema"]),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
+        tests("Wire", ["Wire", protobuf]),
     ],
     swiftLanguageModes: [.v6]
 )

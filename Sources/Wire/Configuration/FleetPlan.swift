@@ -1,0 +1,30 @@
+/// What the configuration asks for, checked: which agents there are, how each is run, and the graph between them.
+public struct FleetPlan: Sendable {
+    public var configuration: SupervisorConfiguration
+    /// Sorted by name.
+    public var agents: [AgentPlan]
+    public var graph: Graph
+
+    /// Errors that belong to single agents: at run time these agents are `failed` and the rest runs; `--check` lists
+    /// them and ends with 78.
+    public var agentErrors: [ConfigurationError] { agents.flatMap(\.errors) }
+
+    public subscript(name: String) -> AgentPlan? { agents.first { $0.name == name } }
+}
+
+/// One agent as it is to be run.
+public struct AgentPlan: Sendable, Hashable {
+    public var name: String { manifest.name }
+    public var manifest: Manifest
+    /// `…/agents/SentimentX/agent.json`; nil for a lone executable file.
+    public var manifestFile: String?
+    /// The agent's folder (for a lone file: the agents directory). Its working directory.
+    public var folder: String
+    /// Absolute; nil when it was not found (then `errors` says so).
+    public var executablePath: String?
+    /// Why it can't run. Not empty: the agent is `failed` from the start, and nothing is wired to its inputs.
+    public var errors: [ConfigurationError] = []
+
+    /// Enabled, for this machine, and free of errors: it is started with the fleet, and others may wait for it.
+    public var startsWithFleet: Bool { manifest.enabled && manifest.locality == .local && errors.isEmpty }
+}

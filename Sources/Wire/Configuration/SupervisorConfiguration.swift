@@ -1,0 +1,56 @@
+/// `supervisor.json`. Paths are absolute after loading (relative ones are relative to the file).
+public struct SupervisorConfiguration: Sendable, Hashable {
+    /// The file it was read from.
+    public var file: String
+    /// `runDirectory`: default `run`.
+    public var runDirectory: String
+    /// `agentsDirectory`: default `agents`.
+    public var agentsDirectory: String
+    public var logs = LogSettings()
+    /// Sorted by name. `defaults` and `agents` are already merged into the manifests.
+    public var pipelines: [PipelineSettings] = []
+
+    public init(file: String, runDirectory: String, agentsDirectory: String) {
+        self.file = file
+        self.runDirectory = runDirectory
+        self.agentsDirectory = agentsDirectory
+    }
+
+    /// Only the run directory of a supervisor.json, for programs that look for its control socket.
+    /// - Parameter file: absolute path that `bytes` were read from.
+    public static func runDirectory(in bytes: [UInt8], file: String) -> Result<String, ConfigurationErrors> {
+        JSONParser.parse(bytes, file: file).flatMap { root in
+            var errors = ErrorList()
+            let text = root["runDirectory"].flatMap { ObjectReader.string($0, &errors) } ?? "run"
+            guard errors.errors.isEmpty else { return .failure(ConfigurationErrors(errors.errors)) }
+            return .success(Paths.absolute(text, in: Paths.directory(of: file)))
+        }
+    }
+
+    /// Where the control socket is: `<runDirectory>/control.sock`.
+    public var controlSocketPath: String { runDirectory + "/control.sock" }
+}
+
+/// `logs`: each agent's output goes to size-rotated files.
+public struct LogSettings: Sendable, Hashable {
+    /// `maxSize` of one file.
+    public var maxSize = ByteSize(bytes: 10 << 20)
+    /// `files` kept for each agent, the one being written included.
+    public var files = 5
+
+    public init() {}
+}
+
+/// `pipelines.NAME`.
+public struct PipelineSettings: Sendable, Hashable {
+    public var name: String
+    /// `strategy`: default `one_for_one`.
+    public var strategy = GroupStrategy.oneForOne
+    /// `intensity` of restarts of the whole group.
+    public var intensity = RestartIntensity()
+    /// Member agents, sorted. `agents` of the pipeline when it is given; else the agents its `wires` name; else, when
+    /// it names none, every agent that no other pipeline names.
+    public var members: [String] = []
+
+    public init(name: String) { self.name = name }
+}

@@ -1,0 +1,156 @@
+/// The result of `status` (contract §5.4). More fields may come; readers ignore what they don't know.
+public struct StatusReport: Sendable, Hashable, Codable {
+    public var supervisor: SupervisorStatus
+    public var agents: [AgentStatus]
+
+    public init(supervisor: SupervisorStatus, agents: [AgentStatus]) {
+        self.supervisor = supervisor
+        self.agents = agents
+    }
+}
+
+public struct SupervisorStatus: Sendable, Hashable, Codable {
+    public var pid: Int32
+    public var version: String
+    /// RFC 3339, UTC.
+    public var startedAt: String
+    /// Agents taken over from an earlier supervisor.
+    public var adopted: Int
+    public var runDirectory: String?
+
+    public init(pid: Int32, version: String, startedAt: String, adopted: Int, runDirectory: String? = nil) {
+        self.pid = pid
+        self.version = version
+        self.startedAt = startedAt
+        self.adopted = adopted
+        self.runDirectory = runDirectory
+    }
+}
+
+/// What users see of an agent's life.
+public enum AgentState: String, Sendable, Hashable, Codable, CaseIterable {
+    case stopped, starting, running, backoff, stopping
+    /// Gave up; only an operator's start, restart or reload brings it back.
+    case failed
+    /// Ended by itself, and its policy does not restart it.
+    case done
+}
+
+public struct AgentStatus: Sendable, Hashable, Codable {
+    public var name: String
+    public var role: AgentRole
+    public var state: AgentState
+    public var pid: Int32?
+    public var incarnation: Int
+    public var restarts: Int
+    public var uptimeSeconds: Double
+    public var rssBytes: Int64
+    public var cpuPercent: Double
+    public var limits: [LimitStatus]
+    public var lastExit: ExitStatus?
+    /// The agent's last STATUS= text.
+    public var statusText: String?
+    /// Why it is `failed` or in `backoff`, in one sentence with the next step.
+    public var message: String?
+
+    public init(
+        name: String, role: AgentRole, state: AgentState, pid: Int32? = nil, incarnation: Int = 0, restarts: Int = 0,
+        uptimeSeconds: Double = 0, rssBytes: Int64 = 0, cpuPercent: Double = 0, limits: [LimitStatus] = [],
+        lastExit: ExitStatus? = nil, statusText: String? = nil, message: String? = nil
+    ) {
+        self.name = name
+        self.role = role
+        self.state = state
+        self.pid = pid
+        self.incarnation = incarnation
+        self.restarts = restarts
+        self.uptimeSeconds = uptimeSeconds
+        self.rssBytes = rssBytes
+        self.cpuPercent = cpuPercent
+        self.limits = limits
+        self.lastExit = lastExit
+        self.statusText = statusText
+        self.message = message
+    }
+
+    /// `pid` and `lastExit` are written as null when there is none, so that readers find the key.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(role, forKey: .role)
+        try container.encode(state, forKey: .state)
+        try container.encode(pid, forKey: .pid)
+        try container.encode(incarnation, forKey: .incarnation)
+        try container.encode(restarts, forKey: .restarts)
+        try container.encode(uptimeSeconds, forKey: .uptimeSeconds)
+        try container.encode(rssBytes, forKey: .rssBytes)
+        try container.encode(cpuPercent, forKey: .cpuPercent)
+        try container.encode(limits, forKey: .limits)
+        try container.encode(lastExit, forKey: .lastExit)
+        try container.encodeIfPresent(statusText, forKey: .statusText)
+        try container.encodeIfPresent(message, forKey: .message)
+    }
+}
+
+/// A limit: what was asked for, what holds, and by which means.
+public struct LimitStatus: Sendable, Hashable, Codable {
+    /// `memory`, `cpu`, `processes`, `files`, `fileSize`, `core`, `nice`, `network`, `user`.
+    public var resource: String
+    public var requested: String
+    /// nil: nothing enforces it.
+    public var enforced: String?
+    /// `cgroup-v2`, `cgroup-v1`, `rlimit`, …; nil when not enforced.
+    public var mechanism: String?
+
+    public init(resource: String, requested: String, enforced: String?, mechanism: String?) {
+        self.resource = resource
+        self.requested = requested
+        self.enforced = enforced
+        self.mechanism = mechanism
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(resource, forKey: .resource)
+        try container.encode(requested, forKey: .requested)
+        try container.encode(enforced, forKey: .enforced)
+        try container.encode(mechanism, forKey: .mechanism)
+    }
+}
+
+public enum ExitCause: String, Sendable, Hashable, Codable, CaseIterable {
+    case exit, signal, memory, watchdog
+    case startupTimeout = "startup-timeout"
+    case execFailed = "exec-failed"
+    case `operator`
+}
+
+/// How the last incarnation ended.
+public struct ExitStatus: Sendable, Hashable, Codable {
+    public var cause: ExitCause
+    /// `SIGKILL`; nil when it exited.
+    public var signal: String?
+    /// nil when a signal ended it.
+    public var code: Int32?
+    /// RFC 3339, UTC.
+    public var at: String
+    /// The last lines it wrote, oldest first.
+    public var lastLog: [String]
+
+    public init(cause: ExitCause, signal: String?, code: Int32?, at: String, lastLog: [String]) {
+        self.cause = cause
+        self.signal = signal
+        self.code = code
+        self.at = at
+        self.lastLog = lastLog
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(cause, forKey: .cause)
+        try container.encode(signal, forKey: .signal)
+        try container.encode(code, forKey: .code)
+        try container.encode(at, forKey: .at)
+        try container.encode(lastLog, forKey: .lastLog)
+    }
+}

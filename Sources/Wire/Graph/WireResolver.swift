@@ -1,0 +1,189 @@
+/// Turns wires as written into edges, and says what is wrong with them: at the wire's own place, to the whole when it
+/// stands in supervisor.json, to the receiving agent when it stands in that agent's manifest.
+struct WireResolver {
+    private(set) var drafts: [AgentDraft]
+    private(set) var edges: [Graph.Edge] = []
+    private(set) var fatal = ErrorList()
+    private let file: String
+    private let indexByName: [String: Int]
+    private var placeByEdge: [Graph.Edge: SourcePlace] = [:]
+    /// Inputs with a source whose own manifest can't be read: that is the source's error, not theirs.
+    private var excused: Set<PortID> = []
+
+    init(drafts: [AgentDraft], file: String) {
+        self.drafts = drafts
+        self.file = file
+        indexByName = Dictionary(drafts.indices.map { (drafts[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// `wires` of supervisor.json replace `from` of the manifests, input by input.
+    mutating func resolve(_ wires: [DeclaredWires]) {
+        for wire in wires { connect(wire) }
+        let replaced = Set(wires.map(\.target))
+        for index in drafts.indices {
+            for input in drafts[index].manifest.inputs {
+                let target = PortID(agent: drafts[index].name, port: input.name)
+                if !replaced.contains(target) { connect(manifestWires(drafts[index], input, target)) }
+            }
+        }
+        checkSources()
+        checkConsumers()
+        checkIdentities()
+        checkOrderPath()
+    }
+
+    private func manifestWires(_ draft: AgentDraft, _ input: InputDeclaration, _ target: PortID) -> DeclaredWires {
+        let node = draft.node["inputs"]?[input.name]
+        var ignored = ErrorList()
+        let sources = node?["from"].map { ObjectReader.ports($0, &ignored) } ?? []
+        return DeclaredWires(target: target, targetPlace: node?.place ?? draft.node.place, sources: sources)
+    }
+
+    // MARK: One wire
+
+    private mutating func connect(_ wire: DeclaredWires) {
+        guard let index = indexByName[wire.target.agent] else {
+            return add(
+                wire.targetPlace, wire.target, "there is no agent \"\(wire.target.agent)\"",
+                NearestName.remedy(
+                    wire.target.agent, among: drafts.map(\.name), otherwise: "add it to the agents directory"))
+        }
+        guard drafts[index].portsAreKnown else { return }
+        let manifest = drafts[index].manifest
+        guard let input = manifest.inputs.first(where: { $0.name == wire.target.port }) else {
+            let isOutput = manifest.outputs.contains { $0.name == wire.target.port }
+            return add(
+                wire.targetPlace, wire.target,
+                isOutput ? "\(wire.target) is an output" : "\(wire.target.agent) has no input \"\(wire.target.port)\"",
+                isOutput
+                    ? "write the receiving input on the left and its source on the right"
+                    : NearestName.remedy(wire.target.port, among: manifest.inputs.map(\.name)))
+        }
+        for source in wire.sources { connect(source.port, at: source.place, to: wire.target, input) }
+    }
+
+    private mutating func connect(_ source: PortID, at place: SourcePlace, to target: PortID, _ input: InputDeclaration)
+    {
+        guard source.agent != target.agent else {
+            return add(place, target, "\(target) would receive from its own agent", "keep the state inside the agent")
+        }
+        guard let index = indexByName[source.agent] else {
+            // A drop-in may offer to listen to agents that are not here.
+            if input.isOptional, place.file != file { return }
+            return add(
+                place, target, "there is no agent \"\(source.agent)\"",
+                NearestName.remedy(source.agent, among: drafts.map(\.name), otherwise: "add it to the agents directory")
+            )
+        }
+        guard drafts[index].portsAreKnown else {
+            excused.insert(target)
+            return
+        }
+        let manifest = drafts[index].manifest
+        guard let output = manifest.outputs.first(where: { $0.name == source.port }) else {
+            let isInput = manifest.inputs.contains { $0.name == source.port }
+            return add(
+                place, target,
+                isInput ? "\(source) is an input" : "\(source.agent) has no output \"\(source.port)\"",
+                isInput
+                    ? "name an output of \(source.agent): \(manifest.outputs.map(\.name).joined(separator: ", "))"
+                    : NearestName.remedy(source.port, among: manifest.outputs.map(\.name)))
+        }
+        let edge = Graph.Edge(source: source, target: target, type: output.type, delivery: output.delivery)
+        placeByEdge[edge] = place
+        guard output.type == input.type else {
+            return add(
+                place, target, "\(source) sends \(output.type), and \(target) takes \(input.type)",
+                "wire ports of one type")
+        }
+        guard output.delivery == input.delivery else {
+            return add(
+                place, target,
+                "\(source) delivers by \(output.delivery.rawValue), and \(target) expects \(input.delivery.rawValue)",
+                "give both ports the same \"delivery\"")
+        }
+        edges.append(edge)
+    }
+
+    private mutating func add(_ place: SourcePlace, _ target: PortID, _ problem: String, _ remedy: String) {
+        if place.file != file, let index = indexByName[target.agent] {
+            drafts[index].errors.add(place, problem, remedy)
+        } else {
+            fatal.add(place, problem, remedy)
+        }
+    }
+
+    // MARK: The whole
+
+    private mutating func checkSources() {
+        // A wire that went wrong in supervisor.json is told once.
+        guard fatal.errors.isEmpty else { return }
+        let wired = Set(edges.map(\.target))
+        for index in drafts.indices where drafts[index].portsAreKnown {
+            for input in drafts[index].manifest.inputs where !input.isOptional {
+                let keyPath = "inputs.\(input.name)"
+                if drafts[index].errors.errors.contains(where: { $0.keyPath.hasPrefix(keyPath) }) { continue }
+                let target = PortID(agent: drafts[index].name, port: input.name)
+                guard !wired.contains(target), !excused.contains(target) else { continue }
+                drafts[index].errors.add(
+                    drafts[index].place("inputs", input.name), "the input \(target) has no source",
+                    "wire it under pipelines in supervisor.json, or give it \"from\" or \"optional\": true")
+            }
+        }
+    }
+
+    private mutating func checkConsumers() {
+        for (source, wires) in Dictionary(grouping: edges, by: \.source) where wires.count > Limits.maxPeersPerPort {
+            fatal.add(
+                ConfigurationError(
+                    file: file, keyPath: "pipelines", problem: "\(source) has \(wires.count) consumers",
+                    remedy: "keep them to \(Limits.maxPeersPerPort)"))
+        }
+    }
+
+    /// Socket files and output ids are hashes of "Agent.port"; two ports must never share one.
+    private mutating func checkIdentities() {
+        var portByFile: [UInt32: PortID] = [:]
+        var portByOutput: [UInt64: PortID] = [:]
+        for draft in drafts {
+            let ports =
+                draft.manifest.inputs.map { ("inputs", $0.name) } + draft.manifest.outputs.map { ("outputs", $0.name) }
+            for (group, name) in ports {
+                let port = PortID(agent: draft.name, port: name)
+                let other = portByFile.updateValue(port, forKey: fnv1a32(port.description.utf8))
+                let twin = portByOutput.updateValue(port, forKey: OutputID(port: port.description).value)
+                // Two agents of one name are reported as that.
+                guard let clash = other ?? twin, clash.agent != port.agent else { continue }
+                fatal.add(
+                    draft.place(group, name), "\(port) and \(clash) have the same hash on the wire",
+                    "rename one of the two ports")
+            }
+        }
+    }
+
+    private mutating func checkOrderPath() {
+        let agents = drafts.map { draft in
+            Graph.Agent(
+                name: draft.name, role: draft.manifest.role, inputs: draft.manifest.inputs,
+                outputs: draft.manifest.outputs)
+        }
+        // Wires with a type mismatch count as well: a way around risk is named even if it has other faults.
+        let graph = Graph(agents: agents, edges: Array(placeByEdge.keys))
+        for violation in OrderPathRules.violations(in: graph) {
+            switch violation {
+            case .bypass(let path):
+                guard let last = path.last, let place = placeByEdge[last] else { continue }
+                fatal.add(place, violation.problem, violation.remedy)
+            case .forbiddenOutput(let port, _, _):
+                add(port, "outputs", violation)
+            case .forbiddenInput(let port, _, _), .droppingInput(let port, _):
+                add(port, "inputs", violation)
+            }
+        }
+    }
+
+    private mutating func add(_ port: PortID, _ group: String, _ violation: OrderPathRules.Violation) {
+        guard let index = indexByName[port.agent] else { return }
+        add(drafts[index].place(group, port.port), port, violation.problem, violation.remedy)
+    }
+}
