@@ -21,10 +21,12 @@ let package = Package(
             name: "Wire",
             dependencies: [protobuf],
             exclude: ["README.md", "schema"]),
+        .target(name: "Market", dependencies: ["Wire"]),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
         tests("Wire", ["Wire", protobuf]),
+        tests("Market", ["Market"]),
     ],
     swiftLanguageModes: [.v6]
 )
