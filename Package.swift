@@ -15,6 +15,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
         .target(
@@ -22,11 +23,13 @@ let package = Package(
             dependencies: [protobuf],
             exclude: ["README.md", "schema"]),
         .target(name: "Market", dependencies: ["Wire"]),
+        .target(name: "Recording", dependencies: ["CZlib"]),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
         tests("Wire", ["Wire", protobuf]),
         tests("Market", ["Market"]),
+        tests("Recording", ["Recording"]),
     ],
     swiftLanguageModes: [.v6]
 )
