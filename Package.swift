@@ -24,12 +24,14 @@ let package = Package(
             exclude: ["README.md", "schema"]),
         .target(name: "Market", dependencies: ["Wire"]),
         .target(name: "Recording", dependencies: ["CZlib"]),
+        .target(name: "Supervision", dependencies: ["Wire"]),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
         tests("Wire", ["Wire", protobuf]),
         tests("Market", ["Market"]),
         tests("Recording", ["Recording"]),
+        tests("Supervision", ["Supervision", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )

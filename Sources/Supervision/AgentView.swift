@@ -1,0 +1,75 @@
+import Wire
+
+/// Why an agent is `stopped`.
+public enum StoppedReason: Hashable, Sendable {
+    case neverStarted
+    case disabled
+    case byOperator
+    /// The supervisor is stopping everything.
+    case shutdown
+    /// It belongs to a group in which `culprit` was given up; starting the culprit brings it back.
+    case escalation(culprit: AgentID)
+    /// A temporary member that went down with its group: such agents are never restarted.
+    case groupRestart
+    /// No longer configured.
+    case removed
+}
+
+/// Why an agent is `failed`.
+public enum FailureReason: Hashable, Sendable {
+    /// More restarts in the window than ``Intensity`` allows.
+    case tooManyRestarts
+    /// Members of its group took each other down more often than the group's intensity allows; it fell last.
+    case tooManyGroupRestarts
+    /// Its configuration has errors.
+    case misconfigured
+    /// The program cannot be executed (missing, no permission, wrong architecture) and has never run as configured.
+    case cannotExecute
+    /// Processes of the last incarnation survive SIGKILL (uninterruptible sleep); nothing is spawned over them.
+    case survivors
+}
+
+/// What one status line shows about one agent, at one moment.
+public struct AgentView: Hashable, Sendable {
+    public var id: AgentID
+    public var state: AgentState
+    public var stoppedReason: StoppedReason?
+    public var failureReason: FailureReason?
+    /// The last spawned incarnation (``Incarnation/none`` if never).
+    public var incarnation: Incarnation
+    /// Nil unless the leader process is alive and known.
+    public var pid: Int32?
+    /// Automatic restarts since the supervisor (or its predecessor, if adopted) started; an operator's do not count.
+    public var restarts: UInt64
+    /// When the agent entered `state`.
+    public var since: Instant
+    /// When the process of the current incarnation was spawned; nil unless the leader is alive.
+    public var spawnedAt: Instant?
+    /// In `backoff`: when the next start is due.
+    public var nextStart: Instant?
+    public var lastExit: TerminalReport?
+}
+
+/// What a successor supervisor has to know about an agent, dead or alive; the shell journals it.
+public struct AgentMemory: Hashable, Sendable {
+    public enum Standing: String, Sendable, CaseIterable {
+        case wanted
+        case stoppedByOperator
+        case failed
+        case done
+    }
+
+    public var id: AgentID
+    public var lastIncarnation: Incarnation
+    public var restarts: UInt64
+    public var standing: Standing
+
+    public init(
+        id: AgentID, lastIncarnation: Incarnation, restarts: UInt64 = 0, standing: Standing = .wanted
+    ) {
+        self.id = id
+        self.lastIncarnation = lastIncarnation
+        self.restarts = restarts
+        self.standing = standing
+    }
+}

@@ -1,0 +1,109 @@
+import Wire
+
+/// Configurations come and go.
+extension Fleet {
+    /// The first fleet. Nothing starts before `boot`.
+    mutating func install(_ fleet: FleetSpec, at now: Instant) {
+        for group in fleet.groups { groups[group.id] = Group(spec: group) }
+        let configured = Set(fleet.agents.map(\.id))
+        for id in retired.keys where !configured.contains(id) { retired[id]?.standing = .wanted }
+        for spec in fleet.agents { slots.append(Slot(machine: machine(for: spec, at: now))) }
+        connect(fleet)
+    }
+
+    /// A machine that has seen nothing of this run, but knows what is remembered of the agent.
+    func machine(for spec: AgentSpec, at now: Instant) -> AgentMachine {
+        let memory = retired[spec.id]
+        let rest = AgentPhase.stopped(spec.enabled ? .neverStarted : .disabled)
+        let phase: AgentPhase =
+            switch memory?.standing ?? .wanted {
+            case .wanted: rest
+            case .stoppedByOperator: .stopped(.byOperator)
+            case .failed: spec.enabled ? .failed(.tooManyRestarts) : rest
+            case .done: spec.enabled ? .done : rest
+            }
+        return AgentMachine(
+            spec: spec, phase: phase, incarnation: memory?.lastIncarnation ?? .none, restarts: memory?.restarts ?? 0,
+            at: now)
+    }
+
+    mutating func reload(_ command: CommandID, _ fleet: FleetSpec, _ turn: inout Turn) {
+        if case .stopping = phase {
+            turn.effects.append(.reply(command, .refused(.shuttingDown)))
+            return
+        }
+        turn.isDirty = true
+        var summary = ReloadSummary()
+        var old = slots
+        var isTaken = [Bool](repeating: false, count: old.count)
+        var new: [Slot] = []
+        new.reserveCapacity(fleet.agents.count)
+        let known = groups
+        groups = [:]
+        for group in fleet.groups {
+            groups[group.id] = Group(spec: group, restarts: known[group.id]?.restarts ?? RestartWindow())
+        }
+        for spec in fleet.agents {
+            guard let known = index[spec.id] else {
+                summary.added.append(spec.id)
+                new.append(Slot(machine: added(spec, &turn)))
+                continue
+            }
+            isTaken[known] = true
+            new.append(adjusted(old[known], to: spec, &summary, &turn))
+        }
+        for slot in old.indices where !isTaken[slot] {
+            if !old[slot].isRemoved {
+                summary.removed.append(old[slot].machine.spec.id)
+                old[slot].isRemoved = true
+                old[slot].regroup = .none
+                old[slot].machine.remove(&turn)
+            }
+            old[slot].after = []
+            old[slot].before = []
+            new.append(old[slot])
+        }
+        slots = new
+        connect(fleet)
+        turn.effects.append(.reply(command, .reloaded(summary)))
+    }
+
+    private func added(_ spec: AgentSpec, _ turn: inout Turn) -> AgentMachine {
+        var machine = machine(for: spec, at: turn.now)
+        guard case .up = phase, case .stopped(.neverStarted) = machine.phase else { return machine }
+        machine.freshStart(.reload, &turn)
+        return machine
+    }
+
+    private func adjusted(
+        _ slot: Slot, to spec: AgentSpec, _ summary: inout ReloadSummary, _ turn: inout Turn
+    ) -> Slot {
+        var slot = slot
+        if slot.machine.spec.group != spec.group { slot.regroup = .none }
+        if slot.isRemoved {
+            slot.isRemoved = false
+            slot.machine.unremove(spec, &turn)
+            summary.added.append(spec.id)
+        } else if slot.machine.spec != spec {
+            let isRelaunched = slot.machine.adjust(to: spec, &turn)
+            if isRelaunched { summary.relaunched.append(spec.id) } else { summary.adjusted.append(spec.id) }
+        }
+        return slot
+    }
+
+    /// Resolves names into slots. `slots` begin with the configured agents, in its order.
+    private mutating func connect(_ fleet: FleetSpec) {
+        index.removeAll(keepingCapacity: true)
+        for slot in slots.indices {
+            index[slots[slot].machine.spec.id] = slot
+            slots[slot].after = []
+            slots[slot].before = []
+        }
+        for (slot, spec) in fleet.agents.enumerated() {
+            for earlier in Set(spec.startAfter).compactMap({ index[$0] }).sorted() {
+                slots[slot].after.append(earlier)
+                slots[earlier].before.append(slot)
+            }
+        }
+    }
+}

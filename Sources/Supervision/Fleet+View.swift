@@ -1,0 +1,60 @@
+import Wire
+
+/// What the outside may see.
+extension Fleet {
+    /// One view per agent, in start order.
+    public func snapshot() -> [AgentView] { slots.map(\.machine.view) }
+
+    public func view(of id: AgentID) -> AgentView? { index[id].map { slots[$0].machine.view } }
+
+    /// What a successor has to know, of agents that are no longer configured too.
+    public func memory() -> [AgentMemory] {
+        slots.map(\.machine.memory) + retired.values.filter { index[$0.id] == nil }.sorted { $0.id < $1.id }
+    }
+}
+
+extension AgentMachine {
+    var view: AgentView {
+        let life = phase.life
+        var view = AgentView(
+            id: spec.id, state: phase.state, incarnation: incarnation, pid: life?.pid, restarts: restarts,
+            since: since, spawnedAt: life?.pid == nil ? nil : life?.spawnedAt, lastExit: lastExit)
+        switch phase {
+        case .stopped(let reason): view.stoppedReason = reason
+        case .failed(let reason): view.failureReason = reason
+        case .stuck: view.failureReason = .survivors
+        case .backoff(let until, _): view.nextStart = until
+        case .clearing(let clearing):
+            if case .retry(let at, _) = clearing.sequel { view.nextStart = at }
+        case .waiting, .starting, .running, .stopping, .done: break
+        }
+        return view
+    }
+
+    var memory: AgentMemory {
+        AgentMemory(id: spec.id, lastIncarnation: lastIncarnation, restarts: restarts, standing: standing)
+    }
+
+    private var standing: AgentMemory.Standing {
+        switch phase {
+        case .stopped(.byOperator): .stoppedByOperator
+        case .failed: .failed
+        case .done: .done
+        case .stopping(let stopping): stopping.departure.sequel.standing
+        case .clearing(let clearing), .stuck(let clearing): clearing.sequel.standing
+        case .running(let running): running.due?.sequel.standing ?? .wanted
+        case .stopped, .waiting, .starting, .backoff: .wanted
+        }
+    }
+}
+
+extension Sequel {
+    fileprivate var standing: AgentMemory.Standing {
+        switch self {
+        case .stay(.byOperator): .stoppedByOperator
+        case .fail: .failed
+        case .finish: .done
+        case .stay, .start, .rejoin, .judge, .retry: .wanted
+        }
+    }
+}

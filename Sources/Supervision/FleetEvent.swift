@@ -1,0 +1,74 @@
+import Wire
+
+/// What can happen to a fleet. Process events carry the incarnation they are about; those of an incarnation that is
+/// not the current one never touch its successor.
+public enum FleetEvent: Sendable {
+    // From the shell.
+
+    /// Starts every agent that is wanted. Comes once, after all adoptions.
+    case boot
+    /// Something of an incarnation that a predecessor supervisor started is still alive, or its end is not on record
+    /// (identity proven by the shell). If the leader is gone and its end is not on record, `exited` follows. Before
+    /// `boot`.
+    case adopt(Survivor)
+    /// Answer to `spawn`: the process exists.
+    case spawned(AgentID, Incarnation, pid: Int32)
+    /// Answer to `spawn`: there is no process. `transient`: the machine's fault (EAGAIN, ENOMEM, EMFILE, ETXTBSY).
+    case spawnFailed(AgentID, Incarnation, transient: Bool, reason: String)
+    /// The leader ended.
+    case exited(AgentID, Incarnation, ExitReport)
+    /// Verified: no process of this incarnation is left, leader and descendants. May come before `exited`.
+    case treeEmpty(AgentID, Incarnation)
+    /// The agent's armed deadline has passed. After everything else that is waiting to be told: an agent's sign of life
+    /// counts even if the supervisor was late to read it.
+    case timer(AgentID)
+
+    // From the agent (`sd_notify`, sender checked by the shell).
+
+    /// READY=1
+    case ready(AgentID, Incarnation)
+    /// WATCHDOG=1
+    case alive(AgentID, Incarnation)
+    /// EXTEND_TIMEOUT_USEC: at least this long from now for the start or stop under way.
+    case extendTimeout(AgentID, Incarnation, by: Nanoseconds)
+    /// STOPPING=1
+    case stopping(AgentID, Incarnation)
+
+    // From an operator. Each gets exactly one `reply`.
+
+    /// Replied when the agent is running, or has failed to.
+    case start(CommandID, AgentID)
+    /// Replied when nothing of the agent is alive.
+    case stop(CommandID, AgentID)
+    /// Replied when a new incarnation is running, or has failed to. Starts an agent that is not running.
+    case restart(CommandID, AgentID)
+    /// Replaces the configuration. Replied at once: the changes follow as transitions.
+    case reload(CommandID, FleetSpec)
+    /// Stops everything, producers first. Replied when all is down. `urgent`: kills everything at once instead; also
+    /// hurries a shutdown that is under way. Without a command id (SIGTERM) there is no reply.
+    case shutdown(CommandID?, urgent: Bool)
+}
+
+/// A process found alive by a successor supervisor.
+public struct Survivor: Hashable, Sendable {
+    public var id: AgentID
+    public var incarnation: Incarnation
+    /// Nil: the leader's end is on record already, only its descendants are left.
+    public var pid: Int32?
+    public var isReady: Bool
+    public var spawnedAt: Instant
+    /// What it was launched with; nil: as configured now. If it differs, the process is replaced, as by a reload.
+    public var launchFingerprint: UInt64?
+
+    public init(
+        id: AgentID, incarnation: Incarnation, pid: Int32?, isReady: Bool, spawnedAt: Instant,
+        launchFingerprint: UInt64? = nil
+    ) {
+        self.id = id
+        self.incarnation = incarnation
+        self.pid = pid
+        self.isReady = isReady
+        self.spawnedAt = spawnedAt
+        self.launchFingerprint = launchFingerprint
+    }
+}

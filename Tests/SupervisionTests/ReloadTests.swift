@@ -1,0 +1,218 @@
+import Testing
+import Wire
+
+@testable import Supervision
+
+@Suite struct ReloadTests {
+    private func fleet(_ agents: [AgentSpec]) throws -> Script {
+        var script = try Script(agents)
+        script.tell(.boot)
+        for agent in agents where script.state(agent.id) == .starting { script.comeUp(agent.id) }
+        return script
+    }
+
+    private func summary(_ script: Script, _ command: CommandID) -> ReloadSummary? {
+        if case .reloaded(let summary)? = script.replies[command] { summary } else { nil }
+    }
+
+    @Test func onlyWhatChangedIsTouched() throws {
+        var script = try fleet([.plain("same"), .plain("policy"), .plain("binary"), .plain("gone")])
+        let next = try FleetSpec(agents: [
+            .plain("same"), .plain("policy") { $0.policy = .transient },
+            .plain("binary") { $0.launchFingerprint = 2 }, .plain("new"),
+        ])
+        script.tell(.reload(1, next))
+        let told = summary(script, 1)
+        #expect(told?.added == ["new"] && told?.removed == ["gone"])
+        #expect(told?.relaunched == ["binary"] && told?.adjusted == ["policy"])
+        #expect(Set(script.signalled) == ["binary", "gone"] && script.spawned == ["new"])
+        script.die("binary", code: 0)
+        #expect(script.spawned == ["binary"])
+        script.die("gone", code: 0)
+        #expect(script.effects.contains(.forgotten("gone")))
+        #expect(script.fleet.view(of: "gone") == nil)
+        script.die("policy", code: 0)
+        #expect(script.state("policy") == .done, "the new policy holds for the old process")
+    }
+
+    @Test func anEpochIsNeverUsedTwice() throws {
+        var script = try fleet([.plain("a")])
+        script.tell(.reload(1, .empty))
+        script.die("a", code: 0)
+        script.tell(.reload(2, try FleetSpec(agents: [.plain("a")])))
+        #expect(script.incarnation("a") == 2)
+        #expect(script.fleet.memory().map(\.lastIncarnation) == [2])
+        var successor = try Script([], remembering: [AgentMemory(id: "a", lastIncarnation: 7)])
+        successor.tell(.boot)
+        #expect(successor.fleet.memory().map(\.lastIncarnation) == [7])
+        successor.tell(.reload(1, try FleetSpec(agents: [.plain("a")])))
+        #expect(successor.incarnation("a") == 8)
+    }
+
+    @Test func comingBackBeforeBeingGone() throws {
+        var script = try fleet([.plain("a")])
+        script.tell(.reload(1, .empty))
+        script.tell(.stop(2, "a"))
+        script.tell(.start(3, "a"))
+        #expect(script.replies == [3: .refused(.unknownAgent)])
+        script.tell(.reload(4, try FleetSpec(agents: [.plain("a")])))
+        #expect(script.spawned.isEmpty)
+        script.die("a", code: 0)
+        #expect(script.replies == [2: .done] && script.spawned == ["a"])
+        #expect(!script.effects.contains(.forgotten("a")))
+    }
+
+    @Test func enablingAndDisabling() throws {
+        let on = try FleetSpec(agents: [.plain("a")])
+        let off = try FleetSpec(agents: [.plain("a") { $0.enabled = false }])
+        var script = try fleet([.plain("a")])
+        script.tell(.reload(1, off))
+        script.tell(.reload(2, on))
+        script.die("a", code: 0)
+        #expect(script.spawned == ["a"], "enabled again while it was stopping")
+        script.comeUp("a")
+        script.tell(.reload(3, off))
+        script.die("a", code: 0)
+        #expect(script.fleet.view(of: "a")?.stoppedReason == .disabled)
+        script.tell(.start(4, "a"))
+        #expect(script.spawned == ["a"], "an operator may start it all the same")
+    }
+
+    @Test func anOperatorsStopOutlivesAReload() throws {
+        var script = try fleet([.plain("a")])
+        script.tell(.stop(1, "a"))
+        script.tell(.reload(2, try FleetSpec(agents: [.plain("a") { $0.launchFingerprint = 3 }])))
+        script.die("a", code: 0)
+        script.tell(.reload(3, try FleetSpec(agents: [.plain("a") { $0.launchFingerprint = 4 }])))
+        #expect(script.state("a") == .stopped && script.spawned.isEmpty)
+    }
+
+    @Test func aRepairedAgentGetsAFreshStart() throws {
+        var script = try Script([.plain("a")])
+        script.tell(.boot)
+        script.tell(.spawnFailed("a", 1, transient: false, reason: "ENOEXEC"))
+        script.tell(.reload(1, try FleetSpec(agents: [.plain("a")])))
+        #expect(script.state("a") == .failed, "nothing changed: no flapping")
+        script.tell(.reload(2, try FleetSpec(agents: [.plain("a") { $0.launchFingerprint = 1 }])))
+        #expect(script.spawned == ["a"])
+    }
+
+    @Test func aFaultyConfigurationLeavesTheProcessAlone() throws {
+        var script = try fleet([.plain("a")])
+        script.tell(.reload(1, try FleetSpec(agents: [.plain("a") { $0.isRunnable = false }])))
+        #expect(script.state("a") == .running && script.signalled.isEmpty)
+        script.die("a")
+        #expect(script.fleet.view(of: "a")?.failureReason == .misconfigured)
+    }
+
+    @Test func refusedDuringAShutdown() throws {
+        var script = try fleet([.plain("a")])
+        script.tell(.shutdown(nil, urgent: false))
+        script.tell(.reload(1, .empty))
+        #expect(script.replies == [1: .refused(.shuttingDown)])
+    }
+}
+
+@Suite struct AdoptionTests {
+    private func survivor(_ id: AgentID, _ change: (inout Survivor) -> Void = { _ in }) -> FleetEvent {
+        var survivor = Survivor(
+            id: id, incarnation: 4, pid: 40, isReady: true, spawnedAt: Instant(nanoseconds: 500_000_000))
+        change(&survivor)
+        return .adopt(survivor)
+    }
+
+    private func memory(_ standing: AgentMemory.Standing = .wanted) -> AgentMemory {
+        AgentMemory(id: "a", lastIncarnation: 4, restarts: 3, standing: standing)
+    }
+
+    @Test func theLivingAreNotRestarted() throws {
+        var script = try Script([.plain("a") { $0.watchdog = .seconds(1) }], remembering: [memory()])
+        script.tell(survivor("a"))
+        #expect(script.armed("a") == .some(script.now + .seconds(1)), "watched from now on")
+        script.tell(.boot)
+        #expect(script.spawned.isEmpty && script.signalled.isEmpty && script.killed.isEmpty)
+        let view = script.fleet.view(of: "a")
+        #expect(view?.state == .running && view?.pid == 40 && view?.incarnation == 4 && view?.restarts == 3)
+        script.die("a")
+        #expect(script.incarnation("a") == 5)
+    }
+
+    @Test func aStartThatWasUnderWayGoesOn() throws {
+        var script = try Script([.plain("a")], remembering: [memory()])
+        script.tell(survivor("a") { $0.isReady = false })
+        script.tell(.boot)
+        #expect(script.state("a") == .starting && script.spawned.isEmpty)
+        script.tell(.ready("a", 4))
+        #expect(script.state("a") == .running)
+    }
+
+    @Test func anEndThatNobodySawIsReportedOnce() throws {
+        var script = try Script([.plain("a")], remembering: [memory()])
+        script.tell(survivor("a"))
+        script.tell(.exited("a", 4, ExitReport(.unknown)))
+        #expect(script.reports.map(\.exit) == [.unknown])
+        script.tell(.boot)
+        #expect(script.spawned.isEmpty)
+        script.empty("a")
+        #expect(script.spawned == ["a"])
+    }
+
+    @Test func leftoversAreClearedBeforeTheNextStart() throws {
+        var script = try Script([.plain("a")], remembering: [memory()])
+        script.tell(survivor("a") { $0.pid = nil })
+        #expect(script.killed == ["a"])
+        script.tell(.boot)
+        #expect(script.spawned.isEmpty)
+        script.empty("a")
+        #expect(script.spawned == ["a"] && script.reports.isEmpty)
+    }
+
+    @Test func aStopUnderWayIsFinished() throws {
+        for pid: Int32? in [40, nil] {
+            var script = try Script([.plain("a")], remembering: [memory(.stoppedByOperator)])
+            script.tell(survivor("a") { $0.pid = pid })
+            #expect(pid == nil || script.signalled == ["a"])
+            script.tell(.boot)
+            script.exit("a", code: 0)
+            script.empty("a")
+            #expect(script.state("a") == .stopped && script.spawned.isEmpty)
+        }
+    }
+
+    @Test func whatIsNoLongerConfiguredIsStopped() throws {
+        var script = try Script([.plain("b")])
+        script.tell(survivor("a"))
+        #expect(script.signalled == ["a"])
+        script.tell(.boot)
+        script.die("a", code: 0)
+        #expect(script.effects.contains(.forgotten("a")))
+        #expect(script.fleet.memory().contains(AgentMemory(id: "a", lastIncarnation: 4)))
+    }
+
+    @Test func whatChangedMeanwhileIsReplaced() throws {
+        var script = try Script([.plain("a") { $0.launchFingerprint = 2 }], remembering: [memory()])
+        script.tell(survivor("a") { $0.launchFingerprint = 1 })
+        script.tell(.boot)
+        #expect(script.signalled == ["a"] || script.state("a") == .stopping)
+        script.die("a", code: 0)
+        #expect(script.spawned == ["a"])
+    }
+
+    @Test func aZombieOfThePastIsKilled() throws {
+        var script = try Script([.plain("a")], remembering: [memory()])
+        script.tell(.boot)
+        script.comeUp("a")
+        script.tell(survivor("a"))
+        #expect(script.effects == [.killTree("a", 4)])
+        #expect(script.state("a") == .running)
+    }
+
+    @Test func givenUpAndDoneStaySo() throws {
+        for standing: AgentMemory.Standing in [.failed, .done, .stoppedByOperator] {
+            var script = try Script([.plain("a")], remembering: [memory(standing)])
+            script.tell(.boot)
+            #expect(script.spawned.isEmpty)
+            #expect(script.fleet.memory() == [memory(standing)])
+        }
+    }
+}
