@@ -16,6 +16,8 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CLinux"),
 
         .target(name: "ZeroMQ", dependencies: ["CZeroMQ"]),
         .target(
@@ -25,6 +27,7 @@ let package = Package(
         .target(name: "Market", dependencies: ["Wire"]),
         .target(name: "Recording", dependencies: ["CZlib"]),
         .target(name: "Supervision", dependencies: ["Wire"]),
+        .target(name: "Journal", dependencies: ["CLinux", "COpenSSL", "Wire"]),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
@@ -32,6 +35,7 @@ let package = Package(
         tests("Market", ["Market"]),
         tests("Recording", ["Recording"]),
         tests("Supervision", ["Supervision", "Wire"]),
+        tests("Journal", ["Journal", "CLinux", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )

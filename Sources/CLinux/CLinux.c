@@ -1,0 +1,269 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int qp_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int qp_pidfd_send_signal(int pidfd, int signal) {
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+static void fill_exit(struct qp_exit *out, const siginfo_t *info) {
+    memset(out, 0, sizeof *out);
+    out->pid = info->si_pid;
+    out->code = info->si_code;
+    out->status = info->si_status;
+}
+
+int qp_peek_any_exit(struct qp_exit *out) {
+    siginfo_t info = {0};
+    int result;
+    do {
+        result = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+    } while (result == -1 && errno == EINTR);
+    fill_exit(out, &info);
+    return result;
+}
+
+int qp_reap(pid_t pid, struct qp_exit *out) {
+    siginfo_t info = {0};
+    struct rusage usage = {0};
+    long result;
+    do {
+        // The raw call, because glibc's waitid hides the kernel's rusage argument.
+        result = syscall(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG, &usage);
+    } while (result == -1 && errno == EINTR);
+    fill_exit(out, &info);
+    if (result == 0 && out->pid != 0) {
+        out->user_us = usage.ru_utime.tv_sec * 1000000L + usage.ru_utime.tv_usec;
+        out->system_us = usage.ru_stime.tv_sec * 1000000L + usage.ru_stime.tv_usec;
+        out->max_rss_bytes = usage.ru_maxrss * 1024L;
+    }
+    return (int)result;
+}
+
+int qp_cgroup_birth_survives(int directory) {
+    struct clone_args arguments = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)directory};
+    long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+    if (pid == 0) syscall(SYS_exit_group, 0);
+    if (pid == -1) return 0;
+    int status;
+    pid_t ended;
+    do {
+        ended = waitpid((pid_t)pid, &status, 0);
+    } while (ended == -1 && errno == EINTR);
+    return ended == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int qp_set_child_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+int qp_get_rlimit(pid_t pid, int resource, uint64_t *soft, uint64_t *hard) {
+    struct rlimit64 limit;
+    if (prlimit64(pid, resource, NULL, &limit) == -1) return -1;
+    *soft = limit.rlim_cur;
+    *hard = limit.rlim_max;
+    return 0;
+}
+
+int qp_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
+
+int qp_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int qp_set_nonblocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+int qp_set_pipe_size(int fd, int bytes) { return fcntl(fd, F_SETPIPE_SZ, bytes); }
+
+ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count) {
+    if (count < 0 || count > QP_LAUNCH_MAX_FDS) {
+        errno = EINVAL;
+        return -1;
+    }
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int) * QP_LAUNCH_MAX_FDS)];
+    } control = {0};
+    struct iovec part = {.iov_base = (void *)data, .iov_len = length};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (count > 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
+        struct cmsghdr *item = CMSG_FIRSTHDR(&message);
+        item->cmsg_level = SOL_SOCKET;
+        item->cmsg_type = SCM_RIGHTS;
+        item->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
+        memcpy(CMSG_DATA(item), fds, sizeof(int) * (size_t)count);
+    }
+    ssize_t sent;
+    do {
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    } while (sent == -1 && errno == EINTR);
+    return sent;
+}
+
+static void close_all(const int *fds, int count) {
+    for (int i = 0; i < count; i++) close(fds[i]);
+}
+
+ssize_t qp_recv_with_fds(int socket, void *data, size_t length, int *fds, int *count) {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int) * QP_LAUNCH_MAX_FDS)];
+    } control;
+    struct iovec part = {.iov_base = data, .iov_len = length};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t received;
+    do {
+        received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    } while (received == -1 && errno == EINTR);
+    int room = *count;
+    *count = 0;
+    if (received == -1) return -1;
+    int overflow = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item; item = CMSG_NXTHDR(&message, item)) {
+        if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
+        int arrived = (int)((item->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        for (int i = 0; i < arrived; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(item) + sizeof(int) * (size_t)i, sizeof fd);
+            if (*count < room) {
+                fds[(*count)++] = fd;
+            } else {
+                close(fd);
+                overflow = 1;
+            }
+        }
+    }
+    if (overflow) {
+        close_all(fds, *count);
+        *count = 0;
+        errno = EMSGSIZE;
+        return -1;
+    }
+    return received;
+}
+
+int qp_pass_credentials(int socket) {
+    int on = 1;
+    return setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+}
+
+ssize_t qp_recv_with_credentials(
+    int socket, void *data, size_t length, pid_t *pid, uid_t *uid, int *truncated) {
+    union {
+        struct cmsghdr header;
+        // Room for credentials and as many descriptors as the kernel lets anybody attach (SCM_MAX_FD 253).
+        char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
+    } control;
+    struct iovec part = {.iov_base = data, .iov_len = length};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t received;
+    do {
+        received = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (received == -1 && errno == EINTR);
+    *pid = 0;
+    *uid = (uid_t)-1;
+    *truncated = 0;
+    if (received == -1) return -1;
+    *truncated = (message.msg_flags & MSG_TRUNC) != 0;
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item; item = CMSG_NXTHDR(&message, item)) {
+        if (item->cmsg_level != SOL_SOCKET) continue;
+        if (item->cmsg_type == SCM_CREDENTIALS && item->cmsg_len >= CMSG_LEN(sizeof(struct ucred))) {
+            struct ucred who;
+            memcpy(&who, CMSG_DATA(item), sizeof who);
+            *pid = who.pid;
+            *uid = who.uid;
+        } else if (item->cmsg_type == SCM_RIGHTS) {
+            size_t arrived = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            for (size_t i = 0; i < arrived; i++) {
+                int fd;
+                memcpy(&fd, CMSG_DATA(item) + sizeof(int) * i, sizeof fd);
+                close(fd);
+            }
+        }
+    }
+    return received;
+}
+
+int qp_peer_credentials(int socket, pid_t *pid, uid_t *uid) {
+    struct ucred who;
+    socklen_t length = sizeof who;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &length) == -1) return -1;
+    *pid = who.pid;
+    *uid = who.uid;
+    return 0;
+}
+
+static int unix_address(const char *path, struct sockaddr_un *address) {
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof address->sun_path) {
+        errno = length == 0 ? EINVAL : ENAMETOOLONG;
+        return -1;
+    }
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, path, length);
+    return 0;
+}
+
+static int closing(int fd) {
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static int bound_unix(const char *path, int type) {
+    struct sockaddr_un address;
+    if (unix_address(path, &address) == -1) return -1;
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd == -1) return -1;
+    // fchmod before bind sets the mode of the inode that bind creates: at no moment is it wider.
+    if (fchmod(fd, 0600) == -1) return closing(fd);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) == -1) return closing(fd);
+    return fd;
+}
+
+int qp_listen_unix(const char *path, int backlog) {
+    int fd = bound_unix(path, SOCK_STREAM);
+    if (fd == -1) return -1;
+    return listen(fd, backlog) == -1 ? closing(fd) : fd;
+}
+
+int qp_bind_unix_datagram(const char *path) { return bound_unix(path, SOCK_DGRAM); }
+
+int qp_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
+int qp_connect_unix(const char *path) {
+    struct sockaddr_un address;
+    if (unix_address(path, &address) == -1) return -1;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd == -1) return -1;
+    int result;
+    do {
+        result = connect(fd, (struct sockaddr *)&address, sizeof address);
+    } while (result == -1 && errno == EINTR);
+    return result == -1 ? closing(fd) : fd;
+}
+
+int qp_launch_socketpair(int pair[2]) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1) return -1;
+    int bytes = 2 * QP_LAUNCH_MAX_BYTES;
+    for (int i = 0; i < 2; i++) (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    return 0;
+}

@@ -1,0 +1,243 @@
+// Between fork and exec. The launcher is single-threaded and never links a runtime: its child may use any call here.
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { STATUS_FD, STDOUT_FD, STDERR_FD, FIRST_INHERITED };
+
+struct request {
+    struct qp_launch_request head;
+    char strings[QP_LAUNCH_MAX_BYTES - sizeof(struct qp_launch_request)];
+};
+
+// What a checked request means: pointers into the request's own strings.
+struct plan {
+    const struct qp_launch_request *head;
+    const char *executable;
+    const char *directory;
+    char **argv;
+    char **envp;
+    int *fds;
+    int fd_count;
+    int cgroup;
+};
+
+/// Fork with the supervisor as the parent: it alone reaps the agent, and Foundation never hears of it.
+/// Born inside its cgroup it never was outside, and pays nothing for moving (a move waits for an RCU grace period).
+static pid_t clone_sibling(int cgroup, int32_t *in_cgroup) {
+    struct clone_args arguments = {.flags = CLONE_PARENT};
+    if (cgroup >= 0) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = (uint64_t)cgroup;
+    }
+    long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+    // A cgroup that can't take it (removed, domain rules) must not keep the agent from running: the reply tells.
+    if (pid == -1 && cgroup >= 0 && errno != EAGAIN && errno != ENOMEM) return clone_sibling(-1, in_cgroup);
+    *in_cgroup = cgroup >= 0;
+    if (pid == -1 && errno == ENOSYS) pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+    return (pid_t)pid;
+}
+
+static void fail(int status, int stage, int error) {
+    struct qp_launch_failure failure = {.stage = stage, .error = error};
+    ssize_t ignored = write(status, &failure, sizeof failure);
+    (void)ignored;
+    _exit(127);
+}
+
+static void reset_signals(int status) {
+    // The raw call: glibc refuses its own signals 32 and 33, which posix_spawn leaves ignored.
+    struct {
+        void *handler;
+        unsigned long flags;
+        void *restorer;
+        uint64_t mask;
+    } standard = {0};
+    for (int number = 1; number < NSIG; number++)
+        (void)syscall(SYS_rt_sigaction, number, &standard, NULL, sizeof standard.mask);
+    uint64_t none = 0;
+    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none) == -1)
+        fail(status, QP_STAGE_SIGNALS, errno);
+}
+
+/// Puts stdio and the inherited descriptors at their numbers and closes everything else.
+/// Returns the status pipe's new number.
+static int place_descriptors(const struct plan *plan) {
+    int status = plan->fds[STATUS_FD];
+    int inherited = (int)plan->head->inherit_count;
+    int first_free = 3 + inherited;
+    // Out of the way first, so that no dup2 below overwrites a descriptor still to be placed.
+    for (int i = 0; i < plan->fd_count; i++) {
+        int moved = fcntl(plan->fds[i], F_DUPFD_CLOEXEC, first_free + 1);
+        if (moved == -1) fail(status, QP_STAGE_DESCRIPTORS, errno);
+        if (i == STATUS_FD) status = moved;
+        plan->fds[i] = moved;
+    }
+    int null = open("/dev/null", O_RDWR);
+    if (null == -1 || dup2(null, 0) == -1 || dup2(plan->fds[STDOUT_FD], 1) == -1 || dup2(plan->fds[STDERR_FD], 2) == -1)
+        fail(status, QP_STAGE_DESCRIPTORS, errno);
+    for (int i = 0; i < inherited; i++)
+        if (dup2(plan->fds[FIRST_INHERITED + i], 3 + i) == -1) fail(status, QP_STAGE_DESCRIPTORS, errno);
+    return status;
+}
+
+static void join_cgroups(const struct plan *plan, int status) {
+    for (uint32_t i = 0; i < plan->head->join_count; i++) {
+        int file = plan->fds[FIRST_INHERITED + (int)plan->head->inherit_count + (int)i];
+        if (write(file, "0", 1) != 1) fail(status, QP_STAGE_CGROUP, errno);
+    }
+}
+
+/// Leaves only stdio, the inherited descriptors and the status pipe (right behind them, close-on-exec).
+static int close_the_rest(const struct plan *plan, int status) {
+    int last = 3 + (int)plan->head->inherit_count;
+    if (status != last) {
+        int placed = dup3(status, last, O_CLOEXEC);
+        if (placed == -1) fail(status, QP_STAGE_DESCRIPTORS, errno);
+        status = placed;
+    }
+    if (syscall(SYS_close_range, (unsigned)last + 1, ~0U, 0) == -1) {
+        for (int fd = last + 1; fd < 4096; fd++) close(fd);
+    }
+    return status;
+}
+
+static void lower_priority(const struct plan *plan, int status) {
+    if (setpriority(PRIO_PROCESS, 0, plan->head->nice) == -1) fail(status, QP_STAGE_PRIORITY, errno);
+    if (plan->head->oom_score_adj == 0) return;
+    char text[16];
+    int length = snprintf(text, sizeof text, "%d", plan->head->oom_score_adj);
+    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    // Not having /proc, or not being allowed to, takes nothing away from the agent.
+    if (file == -1) return;
+    ssize_t ignored = write(file, text, (size_t)length);
+    (void)ignored;
+    close(file);
+}
+
+static void sandbox(const struct plan *plan, int status) {
+    // Where the kernel refuses, the agent runs in the host's network and `status` says so after reading it back.
+    if (plan->head->flags & QP_LAUNCH_NEW_NETWORK) (void)unshare(CLONE_NEWNET);
+    if ((plan->head->flags & QP_LAUNCH_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+        fail(status, QP_STAGE_SANDBOX, errno);
+}
+
+static void apply_rlimits(const struct plan *plan, int status) {
+    for (uint32_t i = 0; i < plan->head->rlimit_count; i++) {
+        const struct qp_launch_rlimit *wanted = &plan->head->rlimits[i];
+        struct rlimit64 limit = {.rlim_cur = wanted->soft, .rlim_max = wanted->hard};
+        if (setrlimit64((__rlimit_resource_t)wanted->resource, &limit) == -1) fail(status, QP_STAGE_LIMITS, errno);
+    }
+}
+
+static void become_agent(const struct plan *plan) {
+    int status = plan->fds[STATUS_FD];
+    if (setsid() == -1) fail(status, QP_STAGE_SESSION, errno);
+    reset_signals(status);
+    status = place_descriptors(plan);
+    join_cgroups(plan, status);
+    status = close_the_rest(plan, status);
+    lower_priority(plan, status);
+    sandbox(plan, status);
+    umask(plan->head->umask);
+    if (chdir(plan->directory) == -1) fail(status, QP_STAGE_DIRECTORY, errno);
+    // Last, because they bind this code too.
+    apply_rlimits(plan, status);
+    execve(plan->executable, plan->argv, plan->envp);
+    fail(status, QP_STAGE_EXEC, errno);
+}
+
+/// Splits the strings; 0 when the request is not exactly what it says.
+static int understand(struct request *request, size_t length, int *fds, int fd_count, struct plan *plan) {
+    const struct qp_launch_request *head = &request->head;
+    if (length < sizeof *head || head->magic != QP_LAUNCH_MAGIC) return 0;
+    if (head->string_bytes != length - sizeof *head || head->string_bytes == 0) return 0;
+    if (head->rlimit_count > QP_LAUNCH_MAX_RLIMITS || head->argc == 0) return 0;
+    if (head->argc > head->string_bytes || head->envc > head->string_bytes) return 0;
+    if (head->inherit_count > QP_LAUNCH_MAX_FDS || head->join_count > QP_LAUNCH_MAX_FDS) return 0;
+    uint32_t into_cgroup = (head->flags & QP_LAUNCH_INTO_CGROUP) != 0;
+    if ((uint32_t)fd_count != FIRST_INHERITED + head->inherit_count + head->join_count + into_cgroup) return 0;
+    if (request->strings[head->string_bytes - 1] != 0) return 0;
+
+    size_t expected = 2 + (size_t)head->argc + head->envc;
+    char **pointers = calloc(expected + 2, sizeof *pointers);
+    if (!pointers) return 0;
+    size_t found = 0, slot = 0, offset = 0;
+    while (offset < head->string_bytes && found < expected) {
+        pointers[slot++] = &request->strings[offset];
+        offset += strlen(&request->strings[offset]) + 1;
+        found++;
+        // The terminator of argv sits between the last argument and the first environment entry.
+        if (found == 2 + (size_t)head->argc) pointers[slot++] = NULL;
+    }
+    if (found != expected || offset != head->string_bytes) {
+        free(pointers);
+        return 0;
+    }
+    *plan = (struct plan){
+        .head = head,
+        .executable = pointers[0],
+        .directory = pointers[1],
+        .argv = pointers + 2,
+        .envp = pointers + 2 + head->argc + 1,
+        .fds = fds,
+        .fd_count = fd_count,
+        .cgroup = into_cgroup ? fds[fd_count - 1] : -1,
+    };
+    return 1;
+}
+
+static struct qp_launch_reply launch(struct request *request, size_t length, int *fds, int fd_count) {
+    struct qp_launch_reply reply = {.magic = QP_LAUNCH_MAGIC, .id = request->head.id};
+    struct plan plan;
+    if (!understand(request, length, fds, fd_count, &plan)) {
+        reply.stage = QP_STAGE_REQUEST;
+        reply.error = EINVAL;
+        return reply;
+    }
+    pid_t pid = clone_sibling(plan.cgroup, &reply.in_cgroup);
+    if (pid == 0) become_agent(&plan);
+    if (pid == -1) {
+        reply.stage = QP_STAGE_CLONE;
+        reply.error = errno;
+    } else {
+        reply.pid = pid;
+    }
+    free(plan.argv - 2);
+    return reply;
+}
+
+int qp_launcher_serve(int socket) {
+    // End of file is how this process ends: signals for the supervisor's group must not take it away mid-launch.
+    sigset_t all;
+    sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    static struct request request;
+    for (;;) {
+        int fds[QP_LAUNCH_MAX_FDS];
+        int fd_count = QP_LAUNCH_MAX_FDS;
+        ssize_t length = qp_recv_with_fds(socket, &request, sizeof request, fds, &fd_count);
+        if (length == 0) return 0;
+        if (length == -1) {
+            if (errno != EMSGSIZE) return 1;
+            length = 0;
+        }
+        if ((size_t)length < sizeof request.head) request.head.id = 0;
+        struct qp_launch_reply reply = launch(&request, (size_t)length, fds, fd_count);
+        for (int i = 0; i < fd_count; i++) close(fds[i]);
+        if (qp_send_with_fds(socket, &reply, sizeof reply, NULL, 0) == -1) return 1;
+    }
+}

@@ -1,0 +1,85 @@
+// The C shims of the house: system headers that Swift's Glibc module leaves out, variadic or macro calls, and the
+// protocol between the supervisor and `agent-launcher`.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+
+#include "Launch.h"
+#include "crc32c.h"
+
+// Every function here returns -1 with errno set on failure unless it says otherwise; none retries EINTR unless it says so.
+
+/// pidfd_open(2). The descriptor is close-on-exec.
+int qp_pidfd_open(pid_t pid);
+/// pidfd_send_signal(2) without siginfo.
+int qp_pidfd_send_signal(int pidfd, int signal);
+
+/// How a child ended, as waitid(2) and its rusage tell.
+struct qp_exit {
+    int32_t pid;            ///< 0: nothing to report
+    int32_t code;           ///< CLD_EXITED, CLD_KILLED or CLD_DUMPED
+    int32_t status;         ///< exit code or signal number
+    int64_t user_us;        ///< CPU time in user mode, microseconds (only when reaped)
+    int64_t system_us;      ///< CPU time in the kernel, microseconds (only when reaped)
+    int64_t max_rss_bytes;  ///< peak resident set, bytes (only when reaped)
+};
+/// Looks at any exited child without reaping it (WNOWAIT, WNOHANG).
+int qp_peek_any_exit(struct qp_exit *out);
+/// Reaps exactly this child without blocking; `out->pid` is 0 while it still runs.
+int qp_reap(pid_t pid, struct qp_exit *out);
+
+/// Whether a process born in this cgroup v2 directory (clone3, CLONE_INTO_CGROUP) lives: 1 yes, 0 no. Kernels compare
+/// the kill counts of the wrong groups and shoot the new-born wherever cgroup.kill was used before (seen on 6.18).
+int qp_cgroup_birth_survives(int directory);
+/// prctl(PR_SET_CHILD_SUBREAPER, 1).
+int qp_set_child_subreaper(void);
+/// prlimit(2), reading only.
+int qp_get_rlimit(pid_t pid, int resource, uint64_t *soft, uint64_t *hard);
+/// open(2) with O_CLOEXEC added; the mode is used with O_CREAT only.
+int qp_open(const char *path, int flags, mode_t mode);
+/// pipe2(2), close-on-exec.
+int qp_pipe(int ends[2]);
+/// fcntl(F_SETFL) adding O_NONBLOCK.
+int qp_set_nonblocking(int fd);
+/// fcntl(F_SETPIPE_SZ); best effort, returns the size granted.
+int qp_set_pipe_size(int fd, int bytes);
+
+/// Sends one message with descriptors attached (MSG_NOSIGNAL); retries EINTR. `count` <= QP_LAUNCH_MAX_FDS.
+ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count);
+/// Receives one message with descriptors (close-on-exec); retries EINTR. `*count`: room in, received out. A truncated
+/// message or descriptor list fails with EMSGSIZE and leaks nothing.
+ssize_t qp_recv_with_fds(int socket, void *data, size_t length, int *fds, int *count);
+/// Turns on SO_PASSCRED.
+int qp_pass_credentials(int socket);
+/// Receives one datagram and its sender's credentials, without blocking. Descriptors somebody attached are closed.
+/// `*truncated` is 1 when the datagram was longer than `length`. `*pid` is 0 when the kernel told no credentials.
+ssize_t qp_recv_with_credentials(
+    int socket, void *data, size_t length, pid_t *pid, uid_t *uid, int *truncated);
+/// SO_PEERCRED of a connected Unix stream socket.
+int qp_peer_credentials(int socket, pid_t *pid, uid_t *uid);
+/// socket + bind + listen on a Unix stream path with mode 0600 from the first moment; close-on-exec, non-blocking.
+/// ENAMETOOLONG when the path has more than 107 bytes.
+int qp_listen_unix(const char *path, int backlog);
+/// socket + bind of a Unix datagram socket with mode 0600; close-on-exec, non-blocking.
+int qp_bind_unix_datagram(const char *path);
+/// accept4(2), close-on-exec, non-blocking.
+int qp_accept(int listener);
+/// socket + connect to a Unix stream path; close-on-exec, blocking.
+int qp_connect_unix(const char *path);
+
+/// The close-on-exec pair between supervisor and launcher (SOCK_SEQPACKET, send buffers for QP_LAUNCH_MAX_BYTES).
+int qp_launch_socketpair(int pair[2]);
+/// The launcher's whole life: serves requests from `socket` until end of file. Returns the exit code.
+int qp_launcher_serve(int socket);

@@ -1,0 +1,121 @@
+import CLinux
+import Glibc
+
+/// The bytes of a segment file, copied: a file that is cut while it is read can't kill the reader, as a mapping could.
+final class SegmentImage {
+    let path: String
+    private let file: Int32
+    private let memory: UnsafeMutableRawBufferPointer
+    private(set) var fileBytes: Int
+    /// End of what may be other than 0.
+    private(set) var dataEnd = 0
+    let header: SegmentHeader
+
+    /// All of the segment, zeros where the file has none.
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(memory) }
+
+    enum Opening {
+        case image(SegmentImage)
+        case missing
+        /// The file is there, and nothing was ever written to it.
+        case blank
+    }
+
+    static func open(_ path: String) throws(JournalError) -> Opening {
+        let file = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard file >= 0 else {
+            if errno == ENOENT { return .missing }
+            throw .system("open", path)
+        }
+        do throws(JournalError) {
+            let fileBytes = try size(of: file, path)
+            let page = UnsafeMutableRawBufferPointer.allocate(byteCount: SegmentHeader.byteCount, alignment: 8)
+            defer { page.deallocate() }
+            let count = try readAll(file, path, into: page, at: 0)
+            let header: SegmentHeader
+            do {
+                header = try SegmentHeader(UnsafeRawBufferPointer(rebasing: page[..<count]))
+            } catch {
+                switch error {
+                case .blank where fileBytes == 0 || dataEnd(of: file, fileBytes) <= SegmentHeader.byteCount:
+                    close(file)
+                    return .blank
+                case .blank: throw JournalError.notAJournal(file: path, problem: "the header is blank")
+                case .version(let version): throw JournalError.version(file: path, found: version)
+                case .damaged(let problem): throw JournalError.notAJournal(file: path, problem: problem)
+                }
+            }
+            guard path.hasSuffix("/" + header.fileName) else {
+                throw JournalError.notAJournal(
+                    file: path, problem: "the header begins with record \(header.firstSequence), the name with another")
+            }
+            let image = SegmentImage(path: path, file: file, fileBytes: fileBytes, header: header)
+            try image.reload(from: 0)
+            return .image(image)
+        } catch {
+            close(file)
+            throw error
+        }
+    }
+
+    private init(path: String, file: Int32, fileBytes: Int, header: SegmentHeader) {
+        self.path = path
+        self.file = file
+        self.fileBytes = fileBytes
+        self.header = header
+        // Fresh pages of calloc are zero and cost nothing until they are used.
+        memory = UnsafeMutableRawBufferPointer(
+            start: calloc(1, header.segmentBytes)!, count: header.segmentBytes)
+    }
+
+    deinit {
+        free(memory.baseAddress)
+        close(file)
+    }
+
+    /// Reads what the file has from `offset` on, again. A record whose commit word is seen is seen whole: the kernel
+    /// copies upwards and the writer stores the commit word last.
+    func reload(from offset: Int) throws(JournalError) {
+        fileBytes = min(try Self.size(of: file, path), header.segmentBytes)
+        dataEnd = max(offset, Self.dataEnd(of: file, fileBytes))
+        let target = UnsafeMutableRawBufferPointer(rebasing: memory[offset..<dataEnd])
+        let count = try Self.readAll(file, path, into: target, at: offset)
+        UnsafeMutableRawBufferPointer(rebasing: target[count...]).initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    private static func size(of file: Int32, _ path: String) throws(JournalError) -> Int {
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw .system("stat", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notAJournal(file: path, problem: "not a plain file") }
+        return Int(status.st_size)
+    }
+
+    /// Where the last written byte of a preallocated file may be: what was only allocated counts as a hole (lseek(2)).
+    private static func dataEnd(of file: Int32, _ fileBytes: Int) -> Int {
+        var end = 0
+        while end < fileBytes {
+            let data = lseek(file, off_t(end), 3 /* SEEK_DATA */)
+            if data < 0 { return errno == ENXIO ? end : fileBytes }
+            let hole = lseek(file, data, 4 /* SEEK_HOLE */)
+            guard hole > data else { return fileBytes }
+            end = min(Int(hole), fileBytes)
+        }
+        return end
+    }
+
+    private static func readAll(
+        _ file: Int32, _ path: String, into target: UnsafeMutableRawBufferPointer, at offset: Int
+    ) throws(JournalError) -> Int {
+        var done = 0
+        while done < target.count {
+            let count = pread(file, target.baseAddress! + done, target.count - done, off_t(offset + done))
+            if count == 0 { break }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw .system("read", path)
+            }
+            done += count
+        }
+        return done
+    }
+}
