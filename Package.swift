@@ -8,6 +8,7 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let package = Package(
     name: "quantpype",
     products: [
+        .library(name: "AgentKit", targets: ["AgentKit"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -28,6 +29,7 @@ let package = Package(
         .target(name: "Recording", dependencies: ["CZlib"]),
         .target(name: "Supervision", dependencies: ["Wire"]),
         .target(name: "Journal", dependencies: ["CLinux", "COpenSSL", "Wire"]),
+        .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal"]),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
@@ -36,6 +38,7 @@ let package = Package(
         tests("Recording", ["Recording"]),
         tests("Supervision", ["Supervision", "Wire"]),
         tests("Journal", ["Journal", "CLinux", "Wire"]),
+        tests("AgentKit", ["AgentKit", "ZeroMQ", "Wire", protobuf]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,43 @@
+import Glibc
+
+/// Runs an agent as this process.
+public enum AgentProcess {
+    /// sysexits.h EX_CONFIG: settings, ports or model are wrong; starting again will not help.
+    static let configurationExit: Int32 = 78
+
+    /// Never returns: exits 0 after an orderly stop, 78 when the agent could not be made, 1 when it could not go on.
+    public static func run<A: Agent>(_ agent: A.Type) -> Never {
+        let shell: AgentShell<A>
+        do {
+            let signals = try SignalDescriptor()
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            shell = try AgentShell<A>(
+                environment: AgentEnvironment(environmentVariables(), arguments: arguments), stopRequests: signals)
+        } catch {
+            fail(error, configurationExit)
+        }
+        do {
+            try shell.run()
+        } catch {
+            fail(error, 1)
+        }
+        exit(0)
+    }
+
+    private static func fail(_ error: any Error, _ code: Int32) -> Never {
+        AgentLog.write(.error, "\(error)")
+        Notifier(path: getenv("NOTIFY_SOCKET").map { String(cString: $0) }).status("\(error)")
+        exit(code)
+    }
+
+    private static func environmentVariables() -> [String: String] {
+        var variables: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
+            entry += 1
+        }
+        return variables
+    }
+}

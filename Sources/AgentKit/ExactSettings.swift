@@ -1,0 +1,17 @@
+import Wire
+
+extension Settings {
+    /// A value with an exact text form (a fixed-point price, quantity or amount), written as a text: "61800.25".
+    /// JSON numbers are refused, because they would have passed through binary floating point.
+    public func exact<Value: LosslessStringConvertible & Comparable>(
+        _ key: String, default value: Value, in range: ClosedRange<Value>
+    ) throws -> Value {
+        let text = try decimal(key, default: value.description)
+        guard let parsed = Value(text), range.contains(parsed) else {
+            throw AgentFailure(
+                "'settings.\(key)' must be an exact decimal in quotes from \(range.lowerBound) to "
+                    + "\(range.upperBound), not \"\(text)\"; correct agent.json or supervisor.json")
+        }
+        return parsed
+    }
+}

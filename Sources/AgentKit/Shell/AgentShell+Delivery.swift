@@ -1,0 +1,119 @@
+import Wire
+import ZeroMQ
+
+extension AgentShell {
+    /// Delivers what waits on one port: at most `framesPerRound`, and for no longer than `drainSlice`.
+    func drain(_ wire: InputWire) throws {
+        let end = Clock.now() + Self.drainSlice
+        for _ in 0..<Self.framesPerRound {
+            guard failure == nil, lastFrameAt < end else { return }
+            switch try wire.receive() {
+            case .nothing: return
+            case .refused(let problem): noteMalformed(problem, on: wire)
+            case .frame: wire.withFrame { deliver($0, from: wire) }
+            }
+        }
+    }
+
+    private func deliver(_ frame: UnsafeRawBufferPointer, from wire: InputWire) {
+        let receivedAt = Clock.now()
+        lastFrameAt = receivedAt
+        ping(at: receivedAt)
+        do throws(FrameError) {
+            let header = try Header(frame: frame)
+            guard header.payloadType == wire.type else {
+                throw .unexpectedType(header.payloadType, expected: wire.type)
+            }
+            guard let source = wire.index(of: header.output) else { throw .stranger(header.output) }
+            guard count(header, bytes: frame.count, receivedAt, &wire.sources[source]) else { return }
+            let body = UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...])
+            let payload = try Payload(type: header.payloadType, encoding: header.encoding, bytes: body)
+            let message = Message(port: wire.port, payload: payload, header: header)
+            handle(.message(message), at: receivedAt, cause: message.cause)
+            recorder.received(frame, edge: wire.sources[source].edge, receivedAt: receivedAt)
+        } catch {
+            noteMalformed("\(error)", on: wire)
+        }
+    }
+
+    /// Whether the message is to be delivered.
+    private func count(_ header: Header, bytes: Int, _ receivedAt: Instant, _ source: inout InputWire.Source) -> Bool {
+        let stats = source.stats
+        switch source.tracker.receive(incarnation: header.incarnation, sequence: header.sequence) {
+        case .duplicate:
+            stats[.duplicates] &+= 1
+            return false
+        case .fenced:
+            stats[.fenced] &+= 1
+            return false
+        case .deliver(let lost):
+            stats[.lost] &+= lost
+        }
+        if stats[.messages] == 0 { stats[.firstSequence] = header.sequence }
+        stats[.messages] &+= 1
+        stats[.bytes] &+= UInt64(bytes)
+        stats[.incarnation] = header.incarnation
+        stats[.sequence] = header.sequence
+        stats[.trace] = header.trace.value
+        stats.hop.record(receivedAt - header.sentAt)
+        stats.age.record(receivedAt - header.originAt)
+        return true
+    }
+
+    /// Counted always; logged the 1st, 2nd, 4th, 8th … time, so that a stream of rubbish cannot fill the disk.
+    private func noteMalformed(_ problem: String, on wire: InputWire) {
+        malformedFrames += 1
+        stats[.malformed] = malformedFrames
+        if malformedFrames & (malformedFrames - 1) == 0 {
+            AgentLog.write(.warning, "skipped a frame on '\(wire.name)': \(problem) (\(malformedFrames) so far)")
+        }
+    }
+
+    /// Gives the agent one event and carries out what it wants.
+    func handle(_ event: Event, at now: Instant, cause: Cause?) {
+        effects.removeAll()
+        agent.handle(event, at: now, &effects)
+        stats[.handled] &+= 1
+        for effect in effects.list {
+            do {
+                try perform(effect, now, cause)
+            } catch {
+                // What comes after it is not carried out: the agent has said that it cannot go on.
+                failure = (error as? AgentFailure) ?? AgentFailure("\(error)")
+                return
+            }
+        }
+    }
+
+    private func perform(_ effect: Effects.Effect, _ now: Instant, _ cause: Cause?) throws {
+        switch effect {
+        case .send(let payload, let port, let own):
+            try send(payload, on: outputs[port.index], cause: own ?? cause)
+        case .setTimer(let timer, let instant):
+            guard timers.set(timer, at: instant) else {
+                throw AgentFailure("the agent has armed more than \(Limits.maxTimers) timers")
+            }
+        case .cancelTimer(let timer): timers.cancel(timer)
+        case .requestTurn(let instant): if !isStopping { turnNotBefore = instant }
+        case .log(let level, let text): AgentLog.write(level, text)
+        case .count(let counter, let amount): stats.add(amount, toCounter: counter.index)
+        case .exhausted:
+            stats[.exhausted] = 1
+            notifier.exhausted()
+        case .fail(let reason): throw reason
+        }
+    }
+
+    private func send(_ payload: Payload, on output: OutputWire, cause: Cause?) throws {
+        var frame = try payload.encoded()
+        let sentAt = Clock.now()
+        let sequence = output.nextSequence()
+        let trace = cause?.trace ?? TraceID(output: output.id, incarnation: environment.incarnation, sequence: sequence)
+        try frame.seal(
+            Header(
+                payloadType: payload.type, output: output.id, incarnation: environment.incarnation, sequence: sequence,
+                trace: trace, originAt: cause?.originAt ?? sentAt, sentAt: sentAt, payloadBytes: 0))
+        if !output.edges.isEmpty { try recorder.sent(frame) }
+        try output.send(frame, trace: trace)
+    }
+}

@@ -1,0 +1,295 @@
+import Glibc
+import Wire
+import ZeroMQ
+
+/// Runs one agent over ZeroMQ: one thread, which owns every socket and calls the agent.
+///
+/// A round of the loop: wait for something; hand waiting frames to sockets that have room; deliver what came, queues
+/// before streams; fire timers; give a source its turn. It wakes for nothing else than these and the watchdog's ping.
+final class AgentShell<A: Agent> {
+    /// Frames taken from one port in one round, so that a busy port cannot starve the others or the watchdog.
+    static var framesPerRound: Int { 256 }
+    /// How long one port may be served in one round.
+    static var drainSlice: Nanoseconds { .milliseconds(20) }
+    /// Timers fired in one round, so that one that is always due cannot shut out the rest.
+    static var timersPerRound: Int { 256 }
+    /// How often an output that waits for a full stream consumer tries again: XPUB does not tell when there is room.
+    static var heldRetry: Nanoseconds { .microseconds(500) }
+
+    var agent: A
+    let environment: AgentEnvironment
+    let context: Context
+    let poller: Poller
+    var inputs: [InputWire]
+    private(set) var outputs: [OutputWire]
+    let stats: StatsPageView
+    let notifier: Notifier
+    let recorder: Recorder
+    private let statsFile: StatsFile
+    private let stopRequests: any StopRequests
+    private let stopToken: Poller.Token
+
+    var timers = TimerQueue()
+    var turnNotBefore: Instant?
+    var effects = Effects()
+    /// What `Effects.fail` or a broken wire said; ends the loop.
+    var failure: AgentFailure?
+    private var nextPing: Instant
+    private let pingEvery: Nanoseconds?
+    var malformedFrames: UInt64 = 0
+    /// When the last frame of any kind came.
+    var lastFrameAt = Instant.zero
+    /// Told to stop: nothing new is begun.
+    private(set) var isStopping = false
+
+    init(environment: AgentEnvironment, stopRequests: any StopRequests) throws {
+        self.environment = environment
+        self.stopRequests = stopRequests
+        notifier = Notifier(path: environment.notifySocket)
+        let registry = try environment.registry()
+        let now = Clock.now()
+        let settings = Settings(environment.settings)
+        agent = try A(
+            AgentStart(
+                name: environment.name, incarnation: environment.incarnation, arguments: environment.arguments,
+                environment: environment.all, settings: settings, folder: ".", startedAt: now,
+                startedUnixNs: Clock.unixNs(), registry: registry))
+        try settings.requireAllRead()
+
+        let plan = WirePlan(environment.wiring, agent: environment.name, registry: registry)
+        statsFile = try StatsFile(directory: environment.stateDirectory, wires: plan.rows.count)
+        stats = statsFile.view
+        recorder = try Recorder(
+            environment: environment, edges: plan.edgeNames, writesOrders: plan.rows.contains { $0.sends && $0.isQueue }
+        )
+        context = try Context()
+        (inputs, outputs) = try plan.open(context: context, stats: stats, waiting: registry.outputsThatWait)
+        poller = Poller(capacity: 1 + inputs.count + outputs.reduce(0) { $0 + 1 + $1.edges.count })
+        stopToken = try poller.add(descriptor: stopRequests.descriptor)
+        pingEvery = environment.watchdog.map { Nanoseconds(max($0.count / 3, 1_000_000)) }
+        nextPing = pingEvery.map { now + $0 } ?? Instant(nanoseconds: .max)
+
+        stats[.pid] = UInt64(getpid())
+        stats[.incarnation] = environment.incarnation
+        stats[.startedAt] = UInt64(bitPattern: now.nanoseconds)
+        for (index, name) in registry.counters.enumerated() { stats.nameCounter(index, name) }
+        try watchSockets()
+    }
+
+    /// Runs until told to stop. Throws what ends the agent abnormally; what it had sent is handed over even then.
+    func run() throws {
+        defer { close() }
+        try awaitJoins()
+        stats[.readyAt] = UInt64(bitPattern: Clock.now().nanoseconds)
+        handle(.start, at: Clock.now(), cause: nil)
+        notifier.ready(status: "running")
+        while failure == nil, try !round(timeout: idleTimeout()) {}
+        if failure == nil { try drainAndStop() }
+        try flushBeforeEnd()
+        if let failure { throw failure }
+    }
+
+    // MARK: The round
+
+    /// One round. True when a signal asks to stop.
+    func round(timeout: Nanoseconds?) throws -> Bool {
+        publishWork()
+        try watchOutputs()
+        if timeout != .zero {
+            recorder.flush()
+            stats[.busy] = 0
+        }
+        let outcome = try poller.wait(timeoutNs: timeout?.count)
+        stats[.busy] = 1
+        let now = Clock.now()
+        stats[.aliveAt] = UInt64(bitPattern: now.nanoseconds)
+        ping(at: now)
+        if case .ready = outcome, poller.readiness(of: stopToken).contains(.readable), stopRequests.isStopRequested() {
+            return true
+        }
+        try flushOutputs()
+        try receive()
+        fireTimers()
+        takeTurn()
+        return false
+    }
+
+    /// What keeps a one-shot run going, told before the loop may sleep.
+    private func publishWork() {
+        stats[.backlog] = UInt64(outputs.reduce(0) { $0 + $1.backlog })
+        stats[.timers] = UInt64(timers.count + (turnNotBefore == nil ? 0 : 1))
+    }
+
+    /// nil: until something happens.
+    private func idleTimeout() -> Nanoseconds? {
+        let now = Clock.now()
+        var wake = nextPing
+        if let timer = timers.next { wake = min(wake, timer) }
+        if let turn = turnNotBefore, !outputs.contains(where: \.isFull) { wake = min(wake, turn) }
+        if outputs.contains(where: { $0.stream.map { !$0.held.isEmpty } ?? false }) {
+            wake = min(wake, now + Self.heldRetry)
+        }
+        return wake.nanoseconds == .max ? nil : max(.zero, wake - now)
+    }
+
+    private func receive() throws {
+        let full = outputs.contains(where: \.isFull)
+        for wire in inputs {
+            let paused = full && !wire.isFeedback
+            if let token = wire.token { poller.watch(token, for: paused ? [] : .readable) }
+            if paused {
+                // A subscriber renews its subscriptions to a publisher that came back only from a call on its socket.
+                _ = try wire.socket.readiness
+            } else {
+                try drain(wire)
+            }
+        }
+    }
+
+    private func fireTimers() {
+        let now = Clock.now()
+        for _ in 0..<Self.timersPerRound {
+            guard failure == nil, let timer = timers.popDue(at: now) else { return }
+            handle(.timer(timer), at: Clock.now(), cause: nil)
+        }
+    }
+
+    private func takeTurn() {
+        guard failure == nil, let turn = turnNotBefore, !outputs.contains(where: \.isFull) else { return }
+        let now = Clock.now()
+        guard turn <= now else { return }
+        turnNotBefore = nil
+        handle(.turn, at: now, cause: nil)
+    }
+
+    private func flushOutputs() throws {
+        for output in outputs {
+            if let stream = output.stream, let token = stream.token, poller.readiness(of: token).contains(.readable) {
+                try stream.readSubscriptions()
+            }
+            try output.flush()
+        }
+    }
+
+    /// Right before waiting: whatever this round has put into an outbox must be able to end the wait.
+    private func watchOutputs() throws {
+        for output in outputs {
+            for edge in output.edges {
+                if let token = edge.token { poller.watch(token, for: edge.outbox.isEmpty ? [] : .writable) }
+            }
+        }
+    }
+
+    func ping(at now: Instant) {
+        guard let pingEvery, now >= nextPing else { return }
+        notifier.watchdog()
+        nextPing = now + pingEvery
+    }
+
+    // MARK: Start and stop
+
+    private func watchSockets() throws {
+        for wire in inputs { wire.token = try poller.add(wire.socket) }
+        for output in outputs {
+            if let stream = output.stream { stream.token = try poller.add(stream.socket) }
+            for edge in output.edges { edge.token = try poller.add(edge.socket, for: []) }
+        }
+    }
+
+    /// The join barrier: nothing is produced or read before the awaited consumers of every output are there, so no first
+    /// message is lost. A consumer that stays away does not hold the agent for ever.
+    private func awaitJoins() throws {
+        let deadline = Clock.now() + Limits.joinTimeout
+        for wire in inputs { poller.watch(wire.token!, for: []) }
+        var missing = try missingConsumers()
+        while !missing.isEmpty {
+            let left = deadline - Clock.now()
+            guard left > .zero else {
+                AgentLog.write(
+                    .warning,
+                    "ready without \(missing.joined(separator: ", ")): not there after \(Limits.joinTimeout.seconds) s")
+                break
+            }
+            _ = try poller.wait(timeoutNs: left.count)
+            if poller.readiness(of: stopToken).contains(.readable) { break }
+            missing = try missingConsumers()
+        }
+        for wire in inputs { poller.watch(wire.token!, for: .readable) }
+    }
+
+    private func missingConsumers() throws -> [String] {
+        var missing: [String] = []
+        for output in outputs {
+            if let stream = output.stream {
+                try stream.readSubscriptions()
+                missing += stream.missing
+            }
+            for edge in output.edges {
+                let connected = try edge.isConnected
+                edge.noteConnected(connected)
+                let awaits = edge.isAwaited && !connected
+                if awaits { missing.append(edge.consumer) }
+                poller.watch(edge.token!, for: awaits ? .writable : [])
+            }
+        }
+        return missing
+    }
+
+    /// Reads what is still on the way and lets the agent say its last. Producers are stopped before their consumers, so
+    /// what is on the way ends.
+    private func drainAndStop() throws {
+        notifier.stopping()
+        isStopping = true
+        turnNotBefore = nil
+        let start = Clock.now()
+        lastFrameAt = max(lastFrameAt, start)
+        while failure == nil {
+            let now = Clock.now()
+            // While outputs are full, inputs are not read: that nothing comes then says nothing.
+            let isQuiet = now - lastFrameAt >= StopLimits.quiet && !outputs.contains(where: \.isFull)
+            if isQuiet { break }
+            guard now - start < StopLimits.drain else {
+                AgentLog.write(.warning, "stopping although messages still come after \(StopLimits.drain.seconds) s")
+                break
+            }
+            _ = try round(timeout: StopLimits.look)
+        }
+        if failure == nil { handle(.stop, at: Clock.now(), cause: nil) }
+    }
+
+    /// Hands over what waits in outboxes, within a bound. What consumers of answers do not take is theirs to ask for: at an
+    /// ordered stop they have ended before.
+    private func flushBeforeEnd() throws {
+        let deadline = Clock.now() + StopLimits.flush
+        for wire in inputs { if let token = wire.token { poller.watch(token, for: []) } }
+        try flushOutputs()
+        while outputs.contains(where: { $0.forwardBacklog > 0 }) && Clock.now() < deadline {
+            try watchOutputs()
+            _ = try poller.wait(timeoutNs: Self.heldRetry.count)
+            try flushOutputs()
+        }
+        let left = outputs.reduce(0) { $0 + $1.forwardBacklog }
+        if left > 0 { AgentLog.write(.warning, "ended with \(left) messages that no consumer took") }
+    }
+
+    private func close() {
+        recorder.close()
+        publishWork()
+        stats[.busy] = 0
+        inputs = []
+        outputs = []
+        // What libzmq has taken and a consumer has not is sent now, within the sockets' linger.
+        try? context.terminate()
+    }
+}
+
+/// Bounds of a graceful stop, well below the default stop timeout of 5 s.
+enum StopLimits {
+    /// As long as messages keep coming.
+    static let drain = Nanoseconds.seconds(2)
+    /// Without any message: nothing is on the way any more.
+    static let quiet = Nanoseconds.milliseconds(20)
+    /// How often the quiet is looked at.
+    static let look = Nanoseconds.milliseconds(2)
+    static let flush = Nanoseconds.seconds(1)
+}

@@ -1,0 +1,225 @@
+import Glibc
+import Synchronization
+import SwiftProtobuf
+import Testing
+import Wire
+import ZeroMQ
+
+@testable import AgentKit
+
+/// A run directory with one relay between a producer (`Feed.in`, a queue) and a consumer (`Sink.in`).
+final class ShellRoom {
+    let directory: String
+    let context: Context
+    private let output: Delivery
+    private let awaited: Bool
+
+    init(output: Delivery, awaited: Bool = true) throws {
+        var template = Array("/tmp/qp-XXXXXX".utf8CString)
+        directory = String(cString: mkdtemp(&template))
+        mkdir("\(directory)/agents", 0o700)
+        mkdir("\(directory)/agents/Relay", 0o700)
+        context = try Context()
+        self.output = output
+        self.awaited = awaited
+    }
+
+    func remove() {
+        try? context.terminate(timeoutMs: 2_000)
+        for file in ["in", "out", "agents/Relay/stats", "agents/Relay/trace"] { unlink("\(directory)/\(file)") }
+    }
+
+    private var wiring: Wiring {
+        let queue = output != .stream
+        let outEndpoint = "ipc://\(directory)/out"
+        return Wiring(
+            agent: "Relay",
+            ports: [
+                "in": Wiring.Port(
+                    direction: .input, type: "Signal", delivery: .queue, socket: .pull,
+                    bind: Wiring.Listener(endpoint: "ipc://\(directory)/in", fd: nil),
+                    peers: [
+                        Wiring.Peer(
+                            port: PortID(agent: "Feed", port: "in"), endpoint: "ipc://\(directory)/in", method: .bind,
+                            fd: nil, feedback: false, awaited: true)
+                    ]),
+                "out": Wiring.Port(
+                    direction: .output, type: "Signal", delivery: output, socket: queue ? .push : .xpub,
+                    bind: queue ? nil : Wiring.Listener(endpoint: outEndpoint, fd: nil),
+                    peers: [
+                        Wiring.Peer(
+                            port: PortID(agent: "Sink", port: "in"), endpoint: outEndpoint,
+                            method: queue ? .connect : .bind, fd: nil, feedback: false, awaited: awaited)
+                    ]),
+            ])
+    }
+
+    /// Starts the relay on a thread of its own.
+    func run<A: Agent>(_ agent: A.Type) -> RunningShell {
+        var environment = AgentEnvironment(name: "Relay", incarnation: 4, wiring: wiring, stateDirectory: nil)
+        environment.stateDirectory = "\(directory)/agents/Relay"
+        return RunningShell(agent, environment)
+    }
+
+    private var page: StatsPageView?
+
+    func stats() throws -> StatsPageView {
+        if let page { return page }
+        let descriptor = open("\(directory)/agents/Relay/stats", O_RDONLY)
+        try #require(descriptor >= 0)
+        defer { close(descriptor) }
+        let size = Int(lseek(descriptor, 0, SEEK_END))
+        let start = try #require(mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0))
+        let page = StatsPageView(UnsafeMutableRawBufferPointer(start: start, count: size))
+        try #require(page.isValid)
+        self.page = page
+        return page
+    }
+
+    // MARK: Traffic
+
+    func producer() throws -> Push {
+        var socket = try Push(context)
+        try socket.connect(to: Endpoint("ipc://\(directory)/in"))
+        return socket
+    }
+
+    func pull() throws -> AnyReceiver {
+        var socket = try Pull(context)
+        try socket.bind(to: Endpoint("ipc://\(directory)/out"))
+        return AnyReceiver(socket)
+    }
+
+    func subscriber(joins: Bool, highWaterMark: Int = 1_000) throws -> AnyReceiver {
+        var options = SocketOptions()
+        options.receiveHighWaterMark = highWaterMark
+        var socket = try Subscriber(context, options)
+        try socket.subscribe(to: [])
+        if joins { try socket.subscribe(to: JoinTopic.bytes(for: "Sink.in")) }
+        try socket.connect(to: Endpoint("ipc://\(directory)/out"))
+        return AnyReceiver(socket)
+    }
+
+    func payload(_ number: UInt64) -> Payload {
+        .signal(Signal.with { $0.value = Double(number) })
+    }
+
+    func frame(
+        _ sequence: UInt64, incarnation: UInt64 = 2, from port: String = "Feed.in", originAt: Int64 = 1,
+        encoding: Encoding = .protobuf
+    ) throws -> [UInt8] {
+        var frame = try payload(sequence).encoded(as: encoding)
+        try frame.seal(
+            Header(
+                encoding: encoding, payloadType: .signal, output: OutputID(port: port), incarnation: incarnation,
+                sequence: sequence, trace: TraceID(sequence * 10), originAt: Instant(nanoseconds: originAt),
+                sentAt: Clock.now(), payloadBytes: 0))
+        return frame.bytes
+    }
+
+    /// False when nobody has taken it within `waitMs`.
+    func send(_ bytes: [UInt8], on socket: inout Push, waitMs: Int64 = 5_000) throws -> Bool {
+        let deadline = Clock.now() + .milliseconds(waitMs)
+        let poller = Poller(capacity: 1)
+        _ = try poller.add(socket, for: .writable)
+        while try !bytes.withUnsafeBytes({ try socket.send($0) }) {
+            let left = deadline - Clock.now()
+            guard left > .zero else { return false }
+            _ = try poller.wait(timeoutNs: left.count)
+        }
+        return true
+    }
+
+    func receive(_ socket: inout AnyReceiver) throws -> (header: Header, payload: Payload) {
+        var buffer = ReceiveBuffer()
+        let deadline = Clock.now() + .seconds(10)
+        let poller = Poller(capacity: 1)
+        _ = try poller.add(socket)
+        while try !socket.fill(&buffer) {
+            let left = deadline - Clock.now()
+            try #require(left > .zero, "no message within 10 s")
+            _ = try poller.wait(timeoutNs: left.count)
+        }
+        return try buffer.withUnsafeBytes { frame in
+            let header = try Header(frame: frame)
+            let body = UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...])
+            return (header, try Payload(type: header.payloadType, encoding: header.encoding, bytes: body))
+        }
+    }
+
+    /// Polls a condition that has no event to wait for.
+    func waitUntil(_ condition: () throws -> Bool) throws {
+        let deadline = Clock.now() + .seconds(10)
+        while try !condition() {
+            try #require(Clock.now() < deadline, "the condition did not come true within 10 s")
+            sched_yield()
+        }
+    }
+}
+
+/// A shell on its own thread, and the way to stop it.
+final class RunningShell: @unchecked Sendable {
+    private let pipe: StopPipe
+    private var thread = pthread_t()
+    private let outcome = Mutex<String?>(nil)
+
+    init<A: Agent>(_ agent: A.Type, _ environment: AgentEnvironment) {
+        let pipe = StopPipe()
+        self.pipe = pipe
+        let work = Work { [self] in
+            do {
+                try AgentShell<A>(environment: environment, stopRequests: pipe).run()
+            } catch {
+                AgentLog.write(.error, "\(error)")
+                outcome.withLock { $0 = "\(error)" }
+            }
+        }
+        pthread_create(
+            &thread, nil,
+            { argument in
+                Unmanaged<Work>.fromOpaque(argument!).takeRetainedValue().body()
+                return nil
+            }, Unmanaged.passRetained(work).toOpaque())
+    }
+
+    func requestStop() { pipe.request() }
+
+    /// Why the shell failed; nil if it ended well.
+    func join() -> String? {
+        pthread_join(thread, nil)
+        return outcome.withLock { $0 }
+    }
+
+    func stop() -> String? {
+        requestStop()
+        return join()
+    }
+
+    private final class Work {
+        let body: () -> Void
+        init(_ body: @escaping () -> Void) { self.body = body }
+    }
+}
+
+private final class StopPipe: StopRequests, @unchecked Sendable {
+    let descriptor: Int32
+    private let writeEnd: Int32
+
+    init() {
+        var ends: [Int32] = [0, 0]
+        precondition(pipe(&ends) == 0)
+        (descriptor, writeEnd) = (ends[0], ends[1])
+    }
+
+    deinit {
+        close(descriptor)
+        close(writeEnd)
+    }
+
+    func request() { _ = write(writeEnd, "x", 1) }
+
+    func isStopRequested() -> Bool {
+        var byte: UInt8 = 0
+        return read(descriptor, &byte, 1) > 0
+    }
+}
