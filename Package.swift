@@ -30,6 +30,7 @@ let package = Package(
         .target(name: "Supervision", dependencies: ["Wire"]),
         .target(name: "Journal", dependencies: ["CLinux", "COpenSSL", "Wire"]),
         .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal"]),
+        .target(name: "Audit", dependencies: ["Wire", "Market", "Journal"]),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
@@ -39,6 +40,7 @@ let package = Package(
         tests("Supervision", ["Supervision", "Wire"]),
         tests("Journal", ["Journal", "CLinux", "Wire"]),
         tests("AgentKit", ["AgentKit", "ZeroMQ", "Wire", protobuf]),
+        tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,20 @@
+import Journal
+
+/// Why nothing can be told: where, what, what to do.
+public enum AuditError: Error, Equatable, Sendable, CustomStringConvertible {
+    case noRun(directory: String, reason: String)
+    case noRecords(of: String, directory: String)
+    case write(file: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .noRun(let directory, let reason):
+            "\(directory): can't be read as a run directory (\(reason)); name the one of supervisor.json ('runDirectory')"
+        case .noRecords(let what, let directory):
+            "nothing is known of \(what) in \(directory): its messages may have left the flight recorders, which keep the "
+                + "last \(TraceRing.slots) messages of each agent; `agentctl trace --list` shows what is there"
+        case .write(let file, let reason):
+            "\(file): can't be written: \(reason). Free space, or correct the owner of the run directory"
+        }
+    }
+}
