@@ -8,6 +8,7 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let package = Package(
     name: "quantpype",
     products: [
+        .executable(name: "Guardian.ai", targets: ["Guardian"]),
         .library(name: "AgentKit", targets: ["AgentKit"]),
     ],
     dependencies: [
@@ -31,6 +32,19 @@ let package = Package(
         .target(name: "Journal", dependencies: ["CLinux", "COpenSSL", "Wire"]),
         .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal"]),
         .target(name: "Audit", dependencies: ["Wire", "Market", "Journal"]),
+
+        agent("MarketFeed", ["Market", "Recording"]),
+        agent("TextFeed", ["Recording"]),
+        agent("VolumeFeed", ["Market", "Recording"], data: ["sample.psv"]),
+        agent("SentimentX", data: ["model.bin", "train.py"]),
+        agent("AlphaScanner", ["Market"]),
+        agent("DarkPoolScan", ["Market"]),
+        agent("VolatilityNexus", ["Market"]),
+        agent("Guardian", path: "Guardian.ai", ["Market"]),
+        agent("RiskSentinel", ["Market"]),
+        agent("NeuralArb", ["Market"]),
+        agent("LiquidityFlow", ["Market"]),
+        agent("PaperVenue", ["Market"]),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
@@ -41,6 +55,13 @@ let package = Package(
         tests("Journal", ["Journal", "CLinux", "Wire"]),
         tests("AgentKit", ["AgentKit", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
+        tests(
+            "Agents",
+            [
+                "AgentKit", "Market", "Recording", "MarketFeed", "TextFeed", "VolumeFeed", "SentimentX", "AlphaScanner",
+                "DarkPoolScan",
+                "VolatilityNexus", "Guardian", "RiskSentinel", "NeuralArb", "LiquidityFlow", "PaperVenue",
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

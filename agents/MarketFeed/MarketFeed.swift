@@ -1,0 +1,5 @@
+import AgentKit
+
+@main struct MarketFeed: SourceMain {
+    typealias Feed = MarketSource
+}

@@ -1,0 +1,131 @@
+import Market
+import Wire
+
+/// What an approval may still do to a position: reserved from the decision on, until it is filled, or until nothing of
+/// it can trade any more.
+struct Reservation: Sendable {
+    var symbol: String
+    var side: Side
+    /// No execution is worse than this.
+    var bound: Price
+    /// Approved less filled.
+    var remaining: Quantity
+    /// End of the approval plus the grace in which its venue may still report.
+    var releaseAt: Instant
+    /// Orders under this approval that a venue has and has not finished: what is left of each.
+    var openOrders: [String: Quantity] = [:]
+    /// The end has passed: only what open orders can still do is reserved.
+    var isPastEnd = false
+}
+
+/// The reservations of all approvals that may still trade, and their sums per symbol and side.
+///
+/// An execution agent may try again after a cancelled or rejected order, so that the end of an order frees nothing
+/// before the approval's own end; a fill moves its quantity from here into the position.
+struct Reservations: Sendable {
+    /// Approvals that may be open at once; the gate blocks beyond it.
+    static let maximumOpen = 4_096
+    /// Orders at venues that one approval may have open. Beyond it nothing is released before the last known one ends.
+    static let maximumOrders = 1_024
+
+    private(set) var open: [String: Reservation] = [:]
+    private var sums: [Key: Quantity] = [:]
+
+    private struct Key: Hashable {
+        var symbol: String
+        var isBuy: Bool
+    }
+
+    /// Approved but not filled yet, above 0 or 0.
+    func pending(_ symbol: String, _ side: Side) -> Quantity {
+        sums[Key(symbol: symbol, isBuy: side == .buy)] ?? .zero
+    }
+
+    /// Symbols with anything pending.
+    var symbols: Set<String> { Set(sums.keys.map(\.symbol)) }
+
+    /// The earliest instant at which something can be released.
+    var nextRelease: Instant? { open.values.lazy.filter { !$0.isPastEnd }.map(\.releaseAt).min() }
+
+    /// Begins a reservation; throws, and changes nothing, when the sum does not fit.
+    mutating func reserve(_ id: String, _ reservation: Reservation) throws(ArithmeticOverflow) {
+        try add(reservation.remaining, reservation)
+        open[id] = reservation
+    }
+
+    /// What a fill did to its approval's reservation.
+    enum Consumption: Equatable, Sendable {
+        case taken
+        /// No reservation: it was released already, or this gate never approved it.
+        case none
+        /// More was executed than was approved.
+        case tooMuch(by: Quantity)
+    }
+
+    mutating func consume(_ id: String, _ quantity: Quantity) -> Consumption {
+        guard var reservation = open[id] else { return .none }
+        let taken = min(quantity, reservation.remaining)
+        // None of these can overflow: taken is at most either operand.
+        reservation.remaining = Quantity(e8: reservation.remaining.e8 - taken.e8)
+        release(taken, reservation)
+        open[id] = reservation
+        closeIfDone(id)
+        return taken == quantity ? .taken : .tooMuch(by: Quantity(e8: quantity.e8 - taken.e8))
+    }
+
+    /// Notes what a venue says of an order: `leaves` above 0 while it is open there.
+    mutating func note(order orderID: String, of id: String, leaves: Quantity) {
+        guard var reservation = open[id] else { return }
+        if leaves.isPositive {
+            guard reservation.openOrders[orderID] != nil || reservation.openOrders.count < Self.maximumOrders else {
+                return
+            }
+            reservation.openOrders[orderID] = leaves
+        } else {
+            reservation.openOrders[orderID] = nil
+        }
+        open[id] = reservation
+        if reservation.isPastEnd { shrink(id) }
+        closeIfDone(id)
+    }
+
+    /// Releases what can't trade any more at `now`.
+    mutating func expire(at now: Instant) {
+        for (id, reservation) in open where !reservation.isPastEnd && reservation.releaseAt <= now {
+            open[id]?.isPastEnd = true
+            shrink(id)
+            closeIfDone(id)
+        }
+    }
+
+    /// After the end of an approval, only its open orders can still execute.
+    private mutating func shrink(_ id: String) {
+        guard var reservation = open[id] else { return }
+        var working = Quantity.zero
+        for leaves in reservation.openOrders.values { working = (try? working + leaves) ?? .max }
+        let kept = min(working, reservation.remaining)
+        release(Quantity(e8: reservation.remaining.e8 - kept.e8), reservation)
+        reservation.remaining = kept
+        open[id] = reservation
+    }
+
+    private mutating func closeIfDone(_ id: String) {
+        guard let reservation = open[id], reservation.openOrders.isEmpty else { return }
+        if reservation.remaining.isZero || reservation.isPastEnd {
+            release(reservation.remaining, reservation)
+            open[id] = nil
+        }
+    }
+
+    private mutating func add(_ quantity: Quantity, _ reservation: Reservation) throws(ArithmeticOverflow) {
+        let key = Key(symbol: reservation.symbol, isBuy: reservation.side == .buy)
+        sums[key] = try (sums[key] ?? .zero) + quantity
+    }
+
+    private mutating func release(_ quantity: Quantity, _ reservation: Reservation) {
+        let key = Key(symbol: reservation.symbol, isBuy: reservation.side == .buy)
+        // Only what was added is ever released.
+        let rest = Quantity(e8: (sums[key] ?? .zero).e8 - quantity.e8)
+        sums[key] = rest.isPositive ? rest : nil
+    }
+}

@@ -1,0 +1,5 @@
+import AgentKit
+
+@main struct TextFeed: SourceMain {
+    typealias Feed = TextSource
+}
