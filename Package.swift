@@ -8,6 +8,9 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let package = Package(
     name: "quantpype",
     products: [
+        .executable(name: "supervisor", targets: ["supervisor"]),
+        .executable(name: "agentctl", targets: ["agentctl"]),
+        .executable(name: "agent-launcher", targets: ["agent-launcher"]),
         .executable(name: "Guardian.ai", targets: ["Guardian"]),
         .library(name: "AgentKit", targets: ["AgentKit"]),
     ],
@@ -32,6 +35,17 @@ let package = Package(
         .target(name: "Journal", dependencies: ["CLinux", "COpenSSL", "Wire"]),
         .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal"]),
         .target(name: "Audit", dependencies: ["Wire", "Market", "Journal"]),
+        .target(name: "Host", dependencies: ["CLinux", "Wire", "Supervision", "Audit"]),
+
+        .executableTarget(name: "agent-launcher", dependencies: ["CLinux"]),
+        .executableTarget(
+            name: "supervisor",
+            dependencies: ["Host", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .executableTarget(
+            name: "agentctl",
+            dependencies: [
+                "Wire", "Audit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
 
         agent("MarketFeed", ["Market", "Recording"]),
         agent("TextFeed", ["Recording"]),
@@ -55,6 +69,7 @@ let package = Package(
         tests("Journal", ["Journal", "CLinux", "Wire"]),
         tests("AgentKit", ["AgentKit", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
+        tests("Host", ["Host"]),
         tests(
             "Agents",
             [
@@ -62,6 +77,7 @@ let package = Package(
                 "DarkPoolScan",
                 "VolatilityNexus", "Guardian", "RiskSentinel", "NeuralArb", "LiquidityFlow", "PaperVenue",
             ]),
+        tests("agentctl", ["agentctl", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,27 @@
+import Foundation
+import Wire
+
+/// The environment an agent gets: the contract's variables, the manifest's, and few of the supervisor's own. Nothing
+/// else is inherited, so that no secret of the shell that started the supervisor reaches an agent by accident.
+enum AgentEnvironment {
+    static let inherited = [
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "FEED", "PACE",
+        "TEXT_FEED", "VOLUME_FEED", "SWIFT_BACKTRACE",
+    ]
+
+    static func make(
+        manifest: Manifest, incarnation: UInt64, runDirectory: String, notifySocket: String, wiring: Wiring,
+        supervisor: [String: String]
+    ) -> [String: String] {
+        var environment = supervisor.filter { inherited.contains($0.key) }
+        environment.merge(manifest.environment) { $1 }
+        environment["QP_AGENT"] = manifest.name
+        environment["QP_INCARNATION"] = String(incarnation)
+        environment["QP_RUN_DIR"] = runDirectory
+        environment["QP_WIRING"] = wiring.json
+        environment["QP_SETTINGS"] = manifest.settings.text
+        environment["NOTIFY_SOCKET"] = notifySocket
+        environment["WATCHDOG_USEC"] = manifest.watchdogMs.map { String($0 * 1_000) }
+        return environment
+    }
+}

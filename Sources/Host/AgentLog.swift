@@ -1,0 +1,154 @@
+import CLinux
+import Foundation
+import Wire
+
+/// Memory to read into.
+final class ScratchBuffer {
+    /// A pipe's usual capacity.
+    fileprivate var bytes = [UInt8](repeating: 0, count: 64 * 1024)
+}
+
+/// Everything one agent writes: from its two pipes into its file, its memory and to whoever follows.
+///
+/// The pipes are named (`<run>/agents/NAME/out.fifo`, `err.fifo`) and outlive every process: both sides hold them open
+/// for reading and writing, so the agent never sees EPIPE when the supervisor goes, and the next supervisor finds what
+/// was written meanwhile. Belongs to the loop's thread.
+final class AgentLog {
+    /// Lines kept in memory, for `lastExit.lastLog`.
+    static let rememberedLines = 40
+    /// Bytes of a remembered line.
+    static let rememberedLineBytes = 1024
+    /// Bytes taken from one pipe in one go, so that a spammer leaves the others their turn.
+    static let bytesPerTurn = 256 * 1024
+
+    private final class Channel {
+        let stream: LogLine.Stream
+        let path: String
+        let reader: Descriptor
+        var splitter = LineSplitter()
+        var source: EventLoop.Source?
+
+        init(stream: LogLine.Stream, path: String) throws {
+            self.stream = stream
+            self.path = path
+            if mkfifo(path, 0o600) == -1 {
+                guard errno == EEXIST else { throw PosixError("mkfifo", path) }
+                var info = stat()
+                try check(lstat(path, &info), "lstat", path)
+                if info.st_mode & S_IFMT != S_IFIFO {
+                    try check(unlink(path), "unlink", path)
+                    try check(mkfifo(path, 0o600), "mkfifo", path)
+                }
+            }
+            // Read and write: with a writer of our own the pipe never hangs up, and epoll never spins on it.
+            reader = try Descriptor.open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW)
+        }
+    }
+
+    let agent: String
+    private let loop: EventLoop
+    private let file: LogFile
+    private let output: Channel
+    private let error: Channel
+    private var remembered: [(stream: LogLine.Stream, text: [UInt8])] = []
+    private var incarnation: UInt64 = 0
+    /// One for all agents: they share the loop's thread, and 200 of their own would be most of the memory.
+    private let scratch: ScratchBuffer
+    /// Called for each line as it comes; nil while nobody follows.
+    var follower: ((LogLine) -> Void)?
+    /// Called once when the file stops taking lines.
+    var complaint: (String) -> Void = { _ in }
+
+    init(
+        agent: String, loop: EventLoop, directory: String, file: LogFile, scratch: ScratchBuffer
+    ) throws {
+        self.agent = agent
+        self.loop = loop
+        self.file = file
+        self.scratch = scratch
+        output = try Channel(stream: .stdout, path: "\(directory)/out.fifo")
+        error = try Channel(stream: .stderr, path: "\(directory)/err.fifo")
+        for channel in [output, error] {
+            channel.source = try loop.add(channel.reader.raw, .readable) { [weak self, unowned channel] _ in
+                self?.drain(channel, atMost: Self.bytesPerTurn)
+            }
+        }
+    }
+
+    /// The two ends an agent gets as descriptors 1 and 2.
+    func openWriters() throws -> (output: Descriptor, error: Descriptor) {
+        // Read and write for the agent too: without any reader left its writes would fail, now they wait.
+        (try Descriptor.open(output.path, O_RDWR), try Descriptor.open(error.path, O_RDWR))
+    }
+
+    var filePath: String { file.path }
+    var droppedLines: Int { file.dropped }
+
+    func begin(incarnation: UInt64) { self.incarnation = incarnation }
+
+    /// A line of the supervisor's own about this agent.
+    func note(_ text: String) {
+        deliver([LineSplitter.Line(bytes: Array(text.utf8), continues: false)], .supervisor)
+    }
+
+    /// Takes everything the agent left in its pipes, also a last line without a newline.
+    func drainAll() {
+        for channel in [output, error] {
+            // A pipe holds at most 1 MiB; a survivor that goes on writing must not hold us here.
+            drain(channel, atMost: 1 << 20)
+            var lines: [LineSplitter.Line] = []
+            channel.splitter.flush(into: &lines)
+            deliver(lines, channel.stream)
+        }
+    }
+
+    /// The last lines, oldest first.
+    func lastLines(_ count: Int) -> [String] {
+        remembered.suffix(count).map { String(decoding: $0.text, as: UTF8.self) }
+    }
+
+    /// Forgets the pipes; they are removed when `removing`.
+    func close(removing: Bool) {
+        for channel in [output, error] {
+            if let source = channel.source { loop.remove(source) }
+            channel.source = nil
+            channel.reader.close()
+            if removing { unlink(channel.path) }
+        }
+    }
+
+    private func drain(_ channel: Channel, atMost limit: Int) {
+        guard channel.reader.isOpen else { return }
+        var lines: [LineSplitter.Line] = []
+        var taken = 0
+        while taken < limit {
+            let count = retryingInterrupts { read(channel.reader.raw, &scratch.bytes, scratch.bytes.count) }
+            guard count > 0 else { break }
+            channel.splitter.feed(scratch.bytes[..<count], into: &lines)
+            taken += count
+            if count < scratch.bytes.count { break }
+        }
+        deliver(lines, channel.stream)
+    }
+
+    private func deliver(_ lines: [LineSplitter.Line], _ stream: LogLine.Stream) {
+        guard !lines.isEmpty else { return }
+        let now = Timestamp.now()
+        var bytes: [UInt8] = []
+        for line in lines {
+            let record = LogRecord(
+                at: now, incarnation: incarnation, stream: stream, continues: line.continues, text: line.bytes)
+            record.append(to: &bytes)
+            follower?(record.line(agent: agent))
+        }
+        if stream != .supervisor {
+            for line in lines.suffix(Self.rememberedLines) {
+                remembered.append((stream, Array(line.bytes.prefix(Self.rememberedLineBytes))))
+            }
+            if remembered.count > Self.rememberedLines {
+                remembered.removeFirst(remembered.count - Self.rememberedLines)
+            }
+        }
+        if let trouble = file.write(bytes, lines: lines.count) { complaint(trouble) }
+    }
+}

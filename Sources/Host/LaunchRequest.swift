@@ -1,0 +1,110 @@
+import CLinux
+import Foundation
+
+/// Everything `agent-launcher` needs to start one process. A value; nothing happens until `Launcher` sends it.
+public struct LaunchRequest: Sendable {
+    public struct ResourceLimit: Equatable, Sendable {
+        /// RLIMIT_… number.
+        public var resource: Int32
+        public var soft: UInt64
+        public var hard: UInt64
+
+        public init(resource: Int32, soft: UInt64, hard: UInt64) {
+            self.resource = resource
+            self.soft = soft
+            self.hard = hard
+        }
+    }
+
+    /// Absolute path.
+    public var executable: String
+    /// argv from the program's own name on; never empty.
+    public var arguments: [String]
+    public var environment: [String: String]
+    /// Absolute path.
+    public var workingDirectory: String
+    public var resourceLimits: [ResourceLimit] = []
+    /// -20…19, lower runs earlier.
+    public var nice: Int32 = 0
+    /// -1000…1000, higher is killed earlier when the machine runs out of memory.
+    public var oomScoreAdjustment: Int32 = 0
+    public var umask: UInt32 = 0o077
+    public var noNewPrivileges = true
+    /// An empty network namespace where the kernel allows it.
+    public var emptyNetwork = false
+
+    public init(
+        executable: String, arguments: [String], environment: [String: String], workingDirectory: String
+    ) {
+        self.executable = executable
+        self.arguments = arguments
+        self.environment = environment
+        self.workingDirectory = workingDirectory
+    }
+
+    /// Why the request can't be sent.
+    public enum Invalid: Error, Equatable, CustomStringConvertible {
+        case nulByte(in: String)
+        case tooLarge(bytes: Int)
+        case tooManyDescriptors(Int)
+        case tooManyLimits(Int)
+
+        public var description: String {
+            switch self {
+            case .nulByte(let place): "\(place) contains a NUL byte"
+            case .tooLarge(let bytes):
+                "arguments and environment take \(bytes) bytes, \(QP_LAUNCH_MAX_BYTES) is the limit; shorten them"
+            case .tooManyDescriptors(let count):
+                "\(count) descriptors to pass, \(QP_LAUNCH_MAX_FDS - 4) is the limit; use fewer bound ports"
+            case .tooManyLimits(let count): "\(count) resource limits, \(QP_LAUNCH_MAX_RLIMITS) is the limit"
+            }
+        }
+    }
+
+    /// The bytes of `struct qp_launch_request` and its strings.
+    func encoded(id: UInt64, inherited: Int, joined: Int, intoCgroup: Bool = false) throws(Invalid) -> [UInt8] {
+        guard inherited + joined + 4 <= QP_LAUNCH_MAX_FDS else { throw .tooManyDescriptors(inherited + joined) }
+        guard resourceLimits.count <= QP_LAUNCH_MAX_RLIMITS else { throw .tooManyLimits(resourceLimits.count) }
+        var strings: [UInt8] = []
+        func append(_ text: String, _ place: String) throws(Invalid) {
+            let bytes = text.utf8
+            guard !bytes.contains(0) else { throw .nulByte(in: place) }
+            strings.append(contentsOf: bytes)
+            strings.append(0)
+        }
+        try append(executable, "executable")
+        try append(workingDirectory, "working directory")
+        for argument in arguments { try append(argument, "argument") }
+        for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
+            try append("\(name)=\(value)", "environment \(name)")
+        }
+        let headSize = MemoryLayout<qp_launch_request>.size
+        guard headSize + strings.count <= QP_LAUNCH_MAX_BYTES else {
+            throw .tooLarge(bytes: headSize + strings.count)
+        }
+        var head = qp_launch_request()
+        head.magic = UInt32(QP_LAUNCH_MAGIC)
+        head.string_bytes = UInt32(strings.count)
+        head.id = id
+        head.argc = UInt32(arguments.count)
+        head.envc = UInt32(environment.count)
+        head.inherit_count = UInt32(inherited)
+        head.join_count = UInt32(joined)
+        head.flags =
+            (noNewPrivileges ? QP_LAUNCH_NO_NEW_PRIVS.rawValue : 0)
+            | (emptyNetwork ? QP_LAUNCH_NEW_NETWORK.rawValue : 0)
+            | (intoCgroup ? QP_LAUNCH_INTO_CGROUP.rawValue : 0)
+        head.umask = umask
+        head.nice = nice
+        head.oom_score_adj = oomScoreAdjustment
+        head.rlimit_count = UInt32(resourceLimits.count)
+        withUnsafeMutableBytes(of: &head.rlimits) { raw in
+            let slots = raw.bindMemory(to: qp_launch_rlimit.self)
+            for (index, limit) in resourceLimits.enumerated() {
+                slots[index] = qp_launch_rlimit(
+                    resource: limit.resource, reserved: 0, soft: limit.soft, hard: limit.hard)
+            }
+        }
+        return withUnsafeBytes(of: head) { Array($0) } + strings
+    }
+}

@@ -1,0 +1,145 @@
+import CLinux
+import Foundation
+
+/// `<logs>/NAME.log`, rotated by size to NAME.log.1, .2, …; never throws, never stops anybody: what cannot be written is
+/// dropped and counted, and the file says so once it takes writes again.
+final class LogFile {
+    let path: String
+    private let maxBytes: Int64
+    private let files: Int
+    private var descriptor: Descriptor?
+    private var size: Int64 = 0
+    /// Lines dropped since the last write that succeeded.
+    private var gap = 0
+    /// Lines dropped altogether.
+    private(set) var dropped = 0
+    /// Why lines are being dropped; nil while all is well.
+    private(set) var trouble: String?
+
+    /// - Parameters:
+    ///   - maxBytes: a file is rotated before it would grow beyond this.
+    ///   - files: how many are kept, the current one included; at least 1.
+    init(path: String, maxBytes: Int64, files: Int) {
+        self.path = path
+        self.maxBytes = maxBytes
+        self.files = max(1, files)
+    }
+
+    /// Writes whole lines. Returns a complaint when trouble begins, once.
+    func write(_ bytes: [UInt8], lines: Int) -> String? {
+        guard bytes.count > maxBytes, let middle = Self.endOfLine(in: bytes, near: bytes.count / 2) else {
+            return writePiece(bytes, lines: lines)
+        }
+        // More than a file may hold: in pieces, so that only a line that is longer by itself makes a longer file.
+        let head = Array(bytes[..<middle])
+        let count = head.count { $0 == 10 }
+        let complaint = write(head, lines: count)
+        return write(Array(bytes[middle...]), lines: lines - count) ?? complaint
+    }
+
+    /// Behind the newline nearest to the middle from below, else from above; nil when there is only one line.
+    private static func endOfLine(in bytes: [UInt8], near middle: Int) -> Int? {
+        if let newline = bytes[..<middle].lastIndex(of: 10) { return newline + 1 }
+        guard let newline = bytes[middle...].firstIndex(of: 10), newline + 1 < bytes.count else { return nil }
+        return newline + 1
+    }
+
+    private func writePiece(_ bytes: [UInt8], lines: Int) -> String? {
+        do {
+            try openIfNeeded()
+            if size > 0, size + Int64(bytes.count) > maxBytes { try rotate() }
+            // In one write with what follows, so that a disk without room does not fill up with notes about itself.
+            let note = gap == 0 ? "" : "\(Timestamp.now().text) 0 sup \(gap) lines lost: \(trouble ?? "")\n"
+            try append(Array(note.utf8) + bytes)
+            gap = 0
+            trouble = nil
+            return nil
+        } catch {
+            gap += lines
+            dropped += lines
+            descriptor = nil
+            let isNews = trouble == nil
+            trouble = "\(error)"
+            return isNews ? "log lines are dropped: \(error)" : nil
+        }
+    }
+
+    private func openIfNeeded() throws {
+        if let descriptor {
+            var info = stat()
+            // Deleted or moved away under us: begin a new file at the name people look at.
+            if fstat(descriptor.raw, &info) == 0, info.st_nlink > 0 { return }
+            self.descriptor = nil
+        }
+        let opened = try Descriptor.open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
+        var info = stat()
+        try check(fstat(opened.raw, &info), "fstat", path)
+        guard info.st_mode & S_IFMT == S_IFREG else { throw PosixError("open", path, code: EINVAL) }
+        descriptor = opened
+        size = Int64(info.st_size)
+    }
+
+    private func append(_ bytes: [UInt8]) throws {
+        guard let descriptor else { return }
+        var offset = 0
+        while offset < bytes.count {
+            let written = retryingInterrupts {
+                bytes.withUnsafeBytes { Glibc.write(descriptor.raw, $0.baseAddress! + offset, $0.count - offset) }
+            }
+            if written <= 0 {
+                let reason = PosixError("write", path)
+                // Half a line would garble the file for its readers.
+                if offset > 0 { _ = ftruncate(descriptor.raw, off_t(size)) }
+                throw reason
+            }
+            offset += written
+        }
+        size += Int64(bytes.count)
+    }
+
+    private func rotate() throws {
+        if files == 1 {
+            try check(ftruncate(descriptor!.raw, 0), "ftruncate", path)
+            size = 0
+            return
+        }
+        for number in stride(from: files - 2, through: 1, by: -1) {
+            _ = rename("\(path).\(number)", "\(path).\(number + 1)")
+        }
+        try check(rename(path, "\(path).1"), "rename", path)
+        descriptor = nil
+        try openIfNeeded()
+    }
+
+    /// The last lines of the file and its predecessors, oldest first, at most `maxBytes` of them read.
+    static func tail(path: String, lines wanted: Int, maxBytes: Int = 4 * 1024 * 1024) -> [[UInt8]] {
+        var found: [[UInt8]] = []
+        var budget = maxBytes
+        var number = 0
+        while found.count < wanted, budget > 0 {
+            let name = number == 0 ? path : "\(path).\(number)"
+            guard let chunk = end(of: name, atMost: budget) else {
+                if number == 0 { number += 1; continue }
+                break
+            }
+            budget -= chunk.count
+            found = chunk.split(separator: 10).suffix(wanted - found.count).map(Array.init) + found
+            number += 1
+        }
+        return found
+    }
+
+    /// Whole lines from the end of a file.
+    private static func end(of path: String, atMost limit: Int) -> [UInt8]? {
+        guard let file = try? Descriptor.open(path, O_RDONLY | O_NONBLOCK) else { return nil }
+        var info = stat()
+        guard fstat(file.raw, &info) == 0, info.st_mode & S_IFMT == S_IFREG else { return nil }
+        let start = max(0, Int(info.st_size) - limit)
+        var bytes = [UInt8](repeating: 0, count: Int(info.st_size) - start)
+        let got = retryingInterrupts { pread(file.raw, &bytes, bytes.count, off_t(start)) }
+        guard got >= 0 else { return nil }
+        bytes.removeLast(bytes.count - got)
+        if start > 0, let newline = bytes.firstIndex(of: 10) { bytes.removeFirst(newline + 1) }
+        return bytes
+    }
+}

@@ -1,0 +1,113 @@
+import CLinux
+import Foundation
+import Wire
+
+/// The one socket every agent reports to (`$NOTIFY_SOCKET`). The kernel says who sent a datagram; what the sender says
+/// about itself (MAINPID) is not believed. Belongs to the loop's thread.
+public final class NotifySocket {
+    /// Datagrams taken in one go, so that a talkative agent leaves the others their turn.
+    static let datagramsPerTurn = 64
+    /// How far up a sender's ancestors an agent is looked for.
+    static let maxAncestors = 16
+    /// Datagrams of unknown senders that are kept while processes are being made.
+    static let maxEarly = 256
+
+    public let path: String
+    /// Datagrams from processes that belong to no agent, or that nobody can read. Counted, never answered.
+    public private(set) var refused = 0
+
+    private let descriptor: Descriptor
+    private let loop: EventLoop
+    private let isAgent: (pid_t) -> Bool
+    private let mayBeBorn: () -> Bool
+    /// A new-born agent can be ready before the news of its birth is here; what it said waits for that.
+    private var early: [(sender: pid_t, message: NotifyMessage)] = []
+    private let receive: (pid_t, NotifyMessage) -> Void
+    private var source: EventLoop.Source?
+
+    /// Binds `path`. `isAgent` says whether a pid is an agent's leader, `mayBeBorn` whether processes are being made
+    /// whose pids are not known yet; `receive` gets the leader's pid and the message.
+    public init(
+        path: String, loop: EventLoop, isAgent: @escaping (pid_t) -> Bool,
+        mayBeBorn: @escaping () -> Bool = { false },
+        receive: @escaping (_ leader: pid_t, NotifyMessage) -> Void
+    ) throws {
+        self.path = path
+        self.loop = loop
+        self.isAgent = isAgent
+        self.mayBeBorn = mayBeBorn
+        self.receive = receive
+        unlink(path)
+        descriptor = Descriptor(try check(qp_bind_unix_datagram(path), "bind", path))
+        try check(qp_pass_credentials(descriptor.raw), "setsockopt SO_PASSCRED")
+        source = try loop.add(descriptor.raw, .readable) { [weak self] _ in self?.receivePending() }
+    }
+
+    /// Takes what has arrived, whether or not the loop has come round to it: the last words of an agent come before its
+    /// end.
+    public func receivePending() {
+        guard descriptor.isOpen else { return }
+        var buffer = [UInt8](repeating: 0, count: Limits.maxNotifyBytes + 1)
+        for _ in 0..<Self.datagramsPerTurn {
+            var pid: pid_t = 0
+            var uid: uid_t = 0
+            var truncated: Int32 = 0
+            let count = qp_recv_with_credentials(descriptor.raw, &buffer, buffer.count, &pid, &uid, &truncated)
+            guard count >= 0 else { return }
+            guard truncated == 0, let message = NotifyMessage(datagram: buffer[..<count]) else {
+                refused += 1
+                continue
+            }
+            take(message, from: pid)
+        }
+    }
+
+    private func take(_ message: NotifyMessage, from sender: pid_t) {
+        if let leader = Self.leader(of: sender, isAgent: isAgent) {
+            // What it said first is heard first.
+            if !early.isEmpty { receiveEarly() }
+            receive(leader, message)
+        } else if mayBeBorn(), early.count < Self.maxEarly {
+            early.append((sender, message))
+        } else {
+            refused += 1
+        }
+    }
+
+    /// To be called when a process has become known: it may have spoken already.
+    public func receiveEarly() {
+        let waiting = early
+        early = []
+        for (sender, message) in waiting {
+            if let leader = Self.leader(of: sender, isAgent: isAgent) {
+                receive(leader, message)
+            } else if mayBeBorn() {
+                early.append((sender, message))
+            } else {
+                refused += 1
+            }
+        }
+    }
+
+    /// The agent the sender is, or is part of: by session first (every agent leads one), then by ancestry.
+    static func leader(of sender: pid_t, isAgent: (pid_t) -> Bool) -> pid_t? {
+        if sender <= 0 { return nil }
+        if isAgent(sender) { return sender }
+        var pid = sender
+        for _ in 0..<maxAncestors {
+            guard let row = ProcessTable.row(of: pid) else { return nil }
+            if isAgent(row.session) { return row.session }
+            if isAgent(row.parent) { return row.parent }
+            if row.parent <= 1 { return nil }
+            pid = row.parent
+        }
+        return nil
+    }
+
+    public func close() {
+        if let source { loop.remove(source) }
+        source = nil
+        descriptor.close()
+        unlink(path)
+    }
+}

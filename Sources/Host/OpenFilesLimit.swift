@@ -1,0 +1,20 @@
+import CLinux
+import Foundation
+
+/// The supervisor holds pipes and sockets for every agent, so it raises its own soft limit; agents get back the one it
+/// was started with, because programs that use select(2) break above 1,024.
+struct OpenFilesLimit {
+    /// What agents get unless their manifest says otherwise.
+    var soft: UInt64
+    var hard: UInt64
+
+    static func raise() -> OpenFilesLimit {
+        var limit = rlimit()
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        guard getrlimit(resource, &limit) == 0 else { return OpenFilesLimit(soft: 1024, hard: 1024) }
+        let inherited = OpenFilesLimit(soft: UInt64(limit.rlim_cur), hard: UInt64(limit.rlim_max))
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(resource, &limit)
+        return inherited
+    }
+}

@@ -1,0 +1,118 @@
+import CLinux
+import Foundation
+
+/// One row of /proc/PID/stat: what tells who belongs to whom, and what it costs.
+struct ProcessRow: Equatable {
+    var pid: pid_t
+    var parent: pid_t
+    var group: pid_t
+    var session: pid_t
+    /// One letter as in ps(1): R, S, D, T, Z, X …
+    var state: UInt8
+    /// User and system time together, in clock ticks.
+    var cpuTicks: UInt64
+    /// Clock ticks from boot to start; with the pid it names a process for good.
+    var startTicks: UInt64
+    var residentPages: Int64
+
+    /// A process that still can do something.
+    var isAlive: Bool { state != UInt8(ascii: "Z") && state != UInt8(ascii: "X") }
+
+    /// Parses the line; the command name may hold anything, so fields are counted from the last `)`.
+    init?(line: some Collection<UInt8>) {
+        guard let result = line.withContiguousStorageIfAvailable(Self.fields), let fields = result else { return nil }
+        // proc(5) counts fields from 1; the state is field 3, and `fields` begins behind it.
+        state = fields.state
+        pid = pid_t(truncatingIfNeeded: fields.pid)
+        parent = pid_t(truncatingIfNeeded: fields.numbers[4 - 4])
+        group = pid_t(truncatingIfNeeded: fields.numbers[5 - 4])
+        session = pid_t(truncatingIfNeeded: fields.numbers[6 - 4])
+        cpuTicks = UInt64(bitPattern: fields.numbers[14 - 4] &+ fields.numbers[15 - 4])
+        startTicks = UInt64(bitPattern: fields.numbers[22 - 4])
+        residentPages = fields.numbers[24 - 4]
+    }
+
+    /// pid, state, and fields 4 to 24 as numbers. By hand: a look for orphans reads every process of the machine.
+    private static func fields(
+        _ bytes: UnsafeBufferPointer<UInt8>
+    ) -> (pid: Int64, state: UInt8, numbers: InlineArray<21, Int64>)? {
+        guard let close = bytes.lastIndex(of: UInt8(ascii: ")")), close + 3 < bytes.count else { return nil }
+        var at = 0
+        guard let pid = number(bytes, &at), pid > 0 else { return nil }
+        let state = bytes[close + 2]
+        at = close + 4
+        var numbers = InlineArray<21, Int64>(repeating: 0)
+        for index in 0..<21 {
+            guard let value = number(bytes, &at) else { return nil }
+            numbers[index] = value
+        }
+        return (pid, state, numbers)
+    }
+
+    /// One decimal number and the space behind it.
+    private static func number(_ bytes: UnsafeBufferPointer<UInt8>, _ at: inout Int) -> Int64? {
+        let isNegative = at < bytes.count && bytes[at] == UInt8(ascii: "-")
+        if isNegative { at += 1 }
+        let start = at
+        var value: Int64 = 0
+        while at < bytes.count, bytes[at] >= 48, bytes[at] <= 57 {
+            value = value &* 10 &+ Int64(bytes[at] - 48)
+            at += 1
+        }
+        guard at > start else { return nil }
+        at += 1
+        return isNegative ? 0 &- value : value
+    }
+}
+
+/// The kernel's process table, read at one moment.
+enum ProcessTable {
+    /// Clock ticks a second, of `cpuTicks`.
+    static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
+    static let pageBytes = Int64(sysconf(Int32(_SC_PAGESIZE)))
+
+    static func row(of pid: pid_t) -> ProcessRow? {
+        let fd = qp_open("/proc/\(pid)/stat", O_RDONLY, 0)
+        guard fd >= 0 else { return nil }
+        defer { close(fd) }
+        // Longer than any line of it: the name has at most 64 bytes, each of the 50 numbers at most 20.
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2048) { buffer in
+            let count = retryingInterrupts { read(fd, buffer.baseAddress, buffer.count) }
+            return count > 0 ? ProcessRow(line: UnsafeBufferPointer(rebasing: buffer[..<count])) : nil
+        }
+    }
+
+    /// All processes we can see.
+    static func rows() -> [ProcessRow] {
+        guard let directory = opendir("/proc") else { return [] }
+        defer { closedir(directory) }
+        var rows: [ProcessRow] = []
+        while let entry = readdir(directory) {
+            let pid = withUnsafeBytes(of: &entry.pointee.d_name) { name -> Int32 in
+                var value: Int32 = 0
+                for byte in name {
+                    if byte == 0 { return value }
+                    guard (48...57).contains(byte), value < 100_000_000 else { return 0 }
+                    value = value * 10 + Int32(byte - 48)
+                }
+                return 0
+            }
+            if pid > 0, let row = row(of: pid) { rows.append(row) }
+        }
+        return rows
+    }
+
+    /// A variable of a process's initial environment, if we may read it.
+    static func environment(of pid: pid_t, _ names: [String]) -> [String: String] {
+        guard let bytes = readSmallFile("/proc/\(pid)/environ", limit: 256 * 1024) else { return [:] }
+        var found: [String: String] = [:]
+        for entry in bytes.split(separator: 0) {
+            guard let equals = entry.firstIndex(of: UInt8(ascii: "=")) else { continue }
+            let name = String(decoding: entry[..<equals], as: UTF8.self)
+            if names.contains(name) {
+                found[name] = String(decoding: entry[entry.index(after: equals)...], as: UTF8.self)
+            }
+        }
+        return found
+    }
+}

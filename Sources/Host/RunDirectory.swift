@@ -1,0 +1,93 @@
+import CLinux
+import Foundation
+import Wire
+
+/// The private place where one supervisor keeps its sockets, pipes, logs and state; held by a lock as long as it lives.
+///
+/// ```text
+/// supervisor.lock     flock(2), content: pid of the holder
+/// control.sock        JSON-RPC                 notify.sock   sd_notify datagrams
+/// w/                  sockets of the wires     logs/         NAME.log, NAME.log.1, …
+/// agents/NAME/        out.fifo, err.fifo, incarnation, stats
+/// ```
+public final class RunDirectory {
+    public let path: String
+    private let lock: Descriptor
+
+    /// Why the directory can't be used, in one sentence with the remedy.
+    public struct Unusable: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    /// Creates what is missing and takes the lock.
+    public init(path: String) throws {
+        self.path = path
+        try Self.prepare(path)
+        let file = "\(path)/supervisor.lock"
+        lock = try Descriptor.open(file, O_RDWR | O_CREAT | O_NOFOLLOW)
+        guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
+            let holder = readSmallFile(file).map { String(decoding: $0, as: UTF8.self) } ?? ""
+            let pid = holder.split(separator: "\n").first.map { " (pid \($0))" } ?? ""
+            throw Unusable(
+                description: "\(path) is in use by another supervisor\(pid); stop it, or set another runDirectory")
+        }
+        let content = Array("\(getpid())\n".utf8)
+        _ = ftruncate(lock.raw, 0)
+        _ = pwrite(lock.raw, content, content.count, 0)
+        for folder in ["w", "agents", "logs"] { try Self.makePrivate("\(path)/\(folder)") }
+    }
+
+    public var controlSocket: String { "\(path)/control.sock" }
+    public var notifySocket: String { "\(path)/notify.sock" }
+    public var logs: String { "\(path)/logs" }
+    public var wires: String { "\(path)/w" }
+
+    /// `<run>/agents/NAME`.
+    public func folder(ofAgent name: String) -> String { "\(path)/agents/\(name)" }
+
+    /// The same, created when it is missing.
+    func makeFolder(ofAgent name: String) throws -> String {
+        let folder = folder(ofAgent: name)
+        try Self.makePrivate(folder)
+        return folder
+    }
+
+    private static func makePrivate(_ path: String) throws {
+        if mkdir(path, 0o700) == -1, errno != EEXIST { throw PosixError("mkdir", path) }
+        var info = stat()
+        try check(lstat(path, &info), "stat", path)
+        guard info.st_mode & S_IFMT == S_IFDIR else {
+            throw Unusable(description: "\(path) is not a directory; move it out of the way")
+        }
+    }
+
+    private static func prepare(_ path: String) throws {
+        var info = stat()
+        if stat(path, &info) == -1 {
+            guard errno == ENOENT else { throw PosixError("stat", path) }
+            let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            do {
+                try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+            } catch {
+                throw Unusable(description: "\(parent) can't be created: \(error.localizedDescription)")
+            }
+            if mkdir(path, 0o700) == -1, errno != EEXIST { throw PosixError("mkdir", path) }
+            try check(stat(path, &info), "stat", path)
+        }
+        guard info.st_mode & S_IFMT == S_IFDIR else {
+            throw Unusable(description: "\(path) is not a directory; move it away or set another runDirectory")
+        }
+        guard info.st_uid == geteuid() else {
+            throw Unusable(description: "\(path) belongs to another user; set a runDirectory of your own")
+        }
+        guard info.st_mode & 0o077 != 0 else { return }
+        // Ours, or fresh: made private. Anybody else's folder (/tmp, a project) is not ours to lock up.
+        let entries = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        guard entries.isEmpty || entries.contains("supervisor.lock") else {
+            throw Unusable(
+                description: "\(path) is open to other users and holds other files; "
+                    + "set runDirectory to a new folder, or chmod 700 it")
+        }
+        try check(chmod(path, 0o700), "chmod", path)
+    }
+}

@@ -1,0 +1,41 @@
+import CLinux
+import Foundation
+
+/// Signals as events of the loop (signalfd) instead of interruptions.
+public final class Signals {
+    private let descriptor: Descriptor
+    private let source: EventLoop.Source
+    private let loop: EventLoop
+
+    /// Blocks `signals` for the calling thread and all it creates later. Call it first thing in `main`: a signal that
+    /// arrives while another thread has it unblocked takes its default action.
+    public static func block(_ signals: [Int32]) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in signals { sigaddset(&set, signal) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// A write to a closed socket or pipe is EPIPE, one beyond a file size limit EFBIG, never the end of the process.
+    public static func ignoreFailedWrites() {
+        _ = signal(SIGPIPE, SIG_IGN)
+        _ = signal(SIGXFSZ, SIG_IGN)
+    }
+
+    public init(_ signals: [Int32], loop: EventLoop, handler: @escaping (Int32) -> Void) throws {
+        self.loop = loop
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in signals { sigaddset(&set, signal) }
+        let fd = try check(signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK)), "signalfd")
+        descriptor = Descriptor(fd)
+        source = try loop.add(fd, .readable) { _ in
+            var info = signalfd_siginfo()
+            while read(fd, &info, MemoryLayout<signalfd_siginfo>.size) == MemoryLayout<signalfd_siginfo>.size {
+                handler(Int32(info.ssi_signo))
+            }
+        }
+    }
+
+    deinit { loop.remove(source) }
+}

@@ -1,0 +1,111 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// The configuration in force, and its replacement as a whole or not at all.
+extension Supervisor {
+    /// Makes or updates what the shell holds for each configured agent.
+    func installAgents() throws {
+        var failures: [String] = []
+        for agentPlan in plan.agents {
+            let wiring = plan.graph.wiring(for: agentPlan.name, runDirectory: runDirectory.path, feedback: feedback)
+            let limits = LimitPlan(
+                agentPlan.manifest.limits, sandbox: agentPlan.manifest.sandbox, isRoot: geteuid() == 0,
+                hardLimit: Self.hardLimit)
+            if let agent = agents[AgentID(agentPlan.name)] {
+                agent.plan = agentPlan
+                agent.wiring = wiring
+                agent.limits = limits
+            } else {
+                try addAgent(agentPlan, wiring, limits)
+            }
+            if let error = agentPlan.errors.first { failures.append(error.description) }
+        }
+        // A port that can't be opened is the failure of its agent, told when it is spawned.
+        for (path, reason) in sockets.open(for: agents.values.map(\.wiring)) {
+            record(kind: "supervisor", message: "\(path): \(reason)")
+        }
+        for failure in failures { console.line(failure) }
+    }
+
+    private func addAgent(_ plan: AgentPlan, _ wiring: Wiring, _ limits: LimitPlan) throws {
+        let folder = try runDirectory.makeFolder(ofAgent: plan.name)
+        let settings = self.plan.configuration.logs
+        let file = LogFile(
+            path: "\(runDirectory.logs)/\(plan.name).log", maxBytes: settings.maxSize.bytes, files: settings.files)
+        let log = try AgentLog(agent: plan.name, loop: loop, directory: folder, file: file, scratch: scratch)
+        let name = plan.name
+        log.complaint = { [unowned self] text in
+            record(kind: "log", agent: name, message: "\(name): \(text)")
+            console.line("\(name): \(text)")
+        }
+        agents[AgentID(name)] = AgentRuntime(
+            plan: plan, wiring: wiring, limits: limits, folder: folder, log: log,
+            epoch: try IncarnationFile(folder: folder), group: branch?.group(of: name))
+    }
+
+    private static func hardLimit(_ resource: Int32) -> UInt64 {
+        var soft: UInt64 = 0
+        var hard: UInt64 = 0
+        return qp_get_rlimit(0, resource, &soft, &hard) == 0 ? hard : 0
+    }
+
+    /// Reads the configuration again. Any error: nothing changes, and the asker (or the event log) hears them all.
+    func reload(for request: CommandTable.Pending?) {
+        let request = request ?? CommandTable.Pending(verb: "reload", client: nil, requestID: nil, agents: [])
+        switch Wire.FleetPlan.load(
+            configurationFile: options.configurationFile, programDirectory: options.programDirectory,
+            from: HostConfigurationSource())
+        {
+        case .failure(let errors):
+            refuse(request, errors.errors.map(\.description), .invalidConfiguration)
+        case .success(let next):
+            guard next.configuration.runDirectory == plan.configuration.runDirectory else {
+                let message = "runDirectory can't change while the supervisor runs; restart it"
+                return refuse(request, [message], .refused)
+            }
+            let previous = (plan, feedback)
+            do {
+                let reading = try FleetSpec.reading(next) { agent in
+                    LaunchFingerprint.of(
+                        agent, wiring: next.graph.wiring(for: agent.name, runDirectory: runDirectory.path))
+                }
+                plan = next
+                feedback = reading.feedback
+                try installAgents()
+                submit(.reload(commands.register(request, agent: nil), reading.spec))
+                sockets.close(exceptFor: agents.values.map(\.wiring))
+            } catch {
+                (plan, feedback) = previous
+                try? installAgents()
+                refuse(request, ["\(error)"], .invalidConfiguration)
+            }
+        }
+    }
+
+    private func refuse(_ request: CommandTable.Pending, _ errors: [String], _ code: ControlErrorCode) {
+        let message =
+            errors.count == 1
+            ? errors[0] : "\(errors.count) errors, nothing was changed: \(errors.joined(separator: "; "))"
+        record(kind: "reload", message: "reload refused: \(message)")
+        console.line("reload refused: \(message)")
+        let data = JSONValue.array(errors.map { .string($0) })
+        request.client?.refuse(request.requestID, ControlError(code, message, data: data))
+    }
+
+    func reloaded(_ request: CommandTable.Pending, _ summary: ReloadSummary) {
+        func list(_ verb: String, _ ids: [AgentID]) -> String? {
+            ids.isEmpty ? nil : "\(verb) \(ids.map(\.name).joined(separator: ", "))"
+        }
+        let parts = [
+            list("added", summary.added), list("removed", summary.removed), list("relaunched", summary.relaunched),
+            list("adjusted", summary.adjusted),
+        ].compactMap { $0 }
+        let message = parts.isEmpty ? "nothing has changed" : parts.joined(separator: "; ")
+        record(kind: "reload", message: message)
+        console.line("reload: \(message)")
+        let names = (summary.added + summary.removed + summary.relaunched + summary.adjusted).map(\.name)
+        request.client?.answer(request.requestID, CommandReport(message: message, agents: names))
+    }
+}

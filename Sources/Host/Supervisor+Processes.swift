@@ -1,0 +1,195 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// Processes: born, signalled, ended, cleared away.
+extension Supervisor {
+    // MARK: - Birth
+
+    func spawn(_ id: AgentID, _ incarnation: Incarnation) {
+        guard let agent = agents[id] else {
+            return submit(.spawnFailed(id, incarnation, transient: false, reason: "\(id) is not configured"))
+        }
+        rememberCounters(of: agent)
+        agent.process = AgentRuntime.Process(incarnation: incarnation)
+        agent.statusText = nil
+        agent.isExhausted = false
+        agent.trouble = nil
+        agent.log.begin(incarnation: incarnation.number)
+        do {
+            try agent.epoch.write(incarnation)
+            let request = try launchRequest(for: agent, incarnation)
+            let descriptors = try sockets.descriptors(for: agent.wiring)
+            let writers = try agent.log.openWriters()
+            launcher.launch(
+                request, output: writers.output.raw, error: writers.error.raw, inherited: descriptors,
+                cgroup: agent.group?.birthplace()
+            ) { [weak self] report in
+                // The pipes' write ends are needed until the launcher has them.
+                withExtendedLifetime(writers) { self?.launched(id, incarnation, report) }
+            }
+        } catch {
+            let code = (error as? PosixError)?.code ?? 0
+            failedToSpawn(agent, incarnation, transient: Self.isTransient(code), "\(error)")
+        }
+    }
+
+    private func launchRequest(for agent: AgentRuntime, _ incarnation: Incarnation) throws -> LaunchRequest {
+        guard let executable = agent.plan.executablePath else {
+            throw PosixError("find", agent.plan.manifest.executable, code: ENOENT)
+        }
+        var request = LaunchRequest(
+            executable: executable, arguments: [executable] + agent.plan.manifest.arguments,
+            environment: AgentEnvironment.make(
+                manifest: agent.plan.manifest, incarnation: incarnation.number, runDirectory: runDirectory.path,
+                notifySocket: runDirectory.notifySocket, wiring: agent.wiring, supervisor: inheritedEnvironment),
+            workingDirectory: agent.plan.folder)
+        // When the machine runs out of memory, an agent goes before the supervisor of all.
+        request.oomScoreAdjustment = 200
+        if agent.plan.manifest.limits.files == nil {
+            request.resourceLimits = [
+                .init(resource: Int32(RLIMIT_NOFILE.rawValue), soft: openFiles.soft, hard: openFiles.hard)
+            ]
+        }
+        agent.limits.apply(to: &request)
+        return request
+    }
+
+    private func launched(_ id: AgentID, _ incarnation: Incarnation, _ report: Launcher.Report) {
+        guard let agent = agents[id], agent.process?.incarnation == incarnation else { return }
+        switch report {
+        case .spawned(let pid, let isContained):
+            agent.process?.pid = pid
+            agent.process?.isContained = isContained
+            leaders[pid] = id
+            do {
+                try exits.watch(pid) { [unowned self] in exited(id, incarnation, $0) }
+            } catch {
+                // Unwatched it would run unsupervised: it must not run at all.
+                leaders[pid] = nil
+                _ = kill(pid, SIGKILL)
+                mayHaveOrphans = true
+                agent.process?.pid = nil
+                failedToSpawn(agent, incarnation, transient: true, "the agent's process can't be watched: \(error)")
+            }
+        case .running(let pid):
+            announce(agent, incarnation, pid)
+            notify.receiveEarly()
+        case .failed(let failure, _?):
+            // The process is on its way to exit 127; its pidfd has it buried, and nobody else hears of it.
+            failedToSpawn(agent, incarnation, transient: Self.isTransient(failure.code), failure.message)
+        case .failed(let failure, nil) where failure.stage == .launcher:
+            // The launcher may have made the process and died before it said so.
+            clearUnknown(agent, incarnation) { [unowned self] in
+                failedToSpawn(agent, incarnation, transient: true, failure.message)
+            }
+        case .failed(let failure, nil):
+            failedToSpawn(agent, incarnation, transient: Self.isTransient(failure.code), failure.message)
+        }
+    }
+
+    private func announce(_ agent: AgentRuntime, _ incarnation: Incarnation, _ pid: pid_t) {
+        guard agent.process?.isAnnounced == false, agent.process?.pid == pid else { return }
+        agent.process?.isAnnounced = true
+        submit(.spawned(agent.id, incarnation, pid: pid))
+    }
+
+    private func failedToSpawn(_ agent: AgentRuntime, _ incarnation: Incarnation, transient: Bool, _ reason: String) {
+        agent.process = nil
+        agent.trouble = reason
+        agent.log.note(reason)
+        submit(.spawnFailed(agent.id, incarnation, transient: transient, reason: reason))
+    }
+
+    /// The machine is short of something that may come back.
+    static func isTransient(_ code: Int32) -> Bool { [EAGAIN, ENOMEM, EMFILE, ENFILE, ETXTBSY, EINTR].contains(code) }
+
+    // MARK: - End
+
+    func signal(_ id: AgentID, _ incarnation: Incarnation, _ number: Int32) {
+        guard let process = agents[id]?.process, process.incarnation == incarnation, let pid = process.pid else {
+            return
+        }
+        exits.signal(pid, number)
+        // A stopped process takes no signal but SIGKILL before it is continued.
+        if number != SIGKILL && number != SIGSTOP { exits.signal(pid, SIGCONT) }
+    }
+
+    private func exited(_ id: AgentID, _ incarnation: Incarnation, _ exit: ChildExit) {
+        // What it said or failed at before its end is told before its end.
+        notify.receivePending()
+        launcher.settle(exit.pid)
+        leaders[exit.pid] = nil
+        guard let agent = agents[id], agent.process?.incarnation == incarnation else { return }
+        agent.log.drainAll()
+        announce(agent, incarnation, exit.pid)
+        let ending: ExitReport.Ending =
+            switch exit.ending {
+            case .exited(let code): .exited(code: code)
+            case .signalled(let number, _): .signalled(number)
+            }
+        submit(.exited(id, incarnation, ExitReport(ending)))
+        mayHaveOrphans = true
+    }
+
+    func killTree(_ id: AgentID, _ incarnation: Incarnation) {
+        let agent = agents[id]
+        let process = agent?.process.flatMap { $0.incarnation == incarnation ? $0 : nil }
+        let target = Containment.Target(agent: id.name, incarnation: incarnation.number, leader: process?.pid)
+        containment.clear(target, in: process?.isContained == true ? agent?.group : nil) { [unowned self] in
+            submit(.treeEmpty(id, incarnation))
+        }
+    }
+
+    private func clearUnknown(_ agent: AgentRuntime, _ incarnation: Incarnation, then: @escaping () -> Void) {
+        containment.clear(
+            .init(agent: agent.name, incarnation: incarnation.number, leader: nil), whenEmpty: then)
+    }
+
+    /// Buries the dead that are nobody's: descendants of agents that outlived their parents. The living stay until
+    /// their agent's tree is cleared.
+    func buryOrphans() {
+        guard mayHaveOrphans, launcher.isQuiet else { return }
+        mayHaveOrphans = false
+        var exit = qp_exit()
+        while qp_peek_any_exit(&exit) == 0, exit.pid != 0 {
+            // A known one is reaped through its pidfd, or by Foundation; what it hides is found at the next signal.
+            if leaders[exit.pid] != nil || launcher.launcherPids.contains(exit.pid) { return }
+            if qp_reap(exit.pid, &exit) == -1 { return }
+        }
+    }
+
+    func forget(_ id: AgentID) {
+        guard let agent = agents.removeValue(forKey: id) else { return }
+        if let timer = agent.timer { loop.cancel(timer) }
+        agent.log.close(removing: true)
+        agent.group?.remove()
+        sockets.close(exceptFor: agents.values.map(\.wiring))
+    }
+
+    // MARK: - Words of agents
+
+    func received(_ message: NotifyMessage, from leader: pid_t) {
+        guard let id = leaders[leader], let agent = agents[id], let incarnation = agent.process?.incarnation else {
+            return
+        }
+        launcher.settle(leader)
+        if let text = message.status { agent.statusText = text }
+        if let extra = message.extendTimeoutUs {
+            submit(.extendTimeout(id, incarnation, by: .microseconds(Int64(clamping: extra))))
+        }
+        if message.ready { submit(.ready(id, incarnation)) }
+        if message.watchdog { submit(.alive(id, incarnation)) }
+        if message.stopping { submit(.stopping(id, incarnation)) }
+        if message.watchdogTrigger {
+            agent.log.note("the agent reported itself hung (WATCHDOG=trigger)")
+            exits.signal(leader, SIGABRT)
+        }
+        if message.exhausted, !agent.isExhausted {
+            agent.isExhausted = true
+            record(kind: "exhausted", agent: id.name, message: "\(id) has no more input")
+            hooks.exhausted(id.name)
+        }
+    }
+}

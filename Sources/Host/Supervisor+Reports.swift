@@ -1,0 +1,95 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// What `status` and `graph` answer. Read from the kernel and from the agents' pages at the moment of the question.
+extension Supervisor {
+    func statusReport() -> StatusReport {
+        let now = EventLoop.now()
+        return StatusReport(
+            supervisor: SupervisorStatus(
+                pid: getpid(), version: Self.version, startedAt: startedAt.text, adopted: 0,
+                runDirectory: runDirectory.path),
+            agents: fleet.snapshot().sorted { $0.id < $1.id }.map { status(of: $0, now) })
+    }
+
+    private func status(of view: AgentView, _ now: Instant) -> AgentStatus {
+        guard let agent = agents[view.id] else {
+            return AgentStatus(name: view.id.name, role: .utility, state: view.state)
+        }
+        var status = AgentStatus(
+            name: view.id.name, role: agent.plan.manifest.role, state: view.state, pid: view.pid,
+            incarnation: Int(clamping: view.incarnation.number), restarts: Int(clamping: view.restarts))
+        if let spawnedAt = view.spawnedAt { status.uptimeSeconds = Self.rounded((now - spawnedAt).seconds) }
+        if let pid = view.pid, let row = ProcessTable.row(of: pid) {
+            status.rssBytes = row.residentPages * ProcessTable.pageBytes
+            status.cpuPercent = cpuPercent(agent, row, spawnedAt: view.spawnedAt ?? now, now)
+            status.limits = agent.limits.enforced(on: pid)
+        } else {
+            status.limits = agent.limits.unenforced
+        }
+        status.lastExit = agent.lastExit
+        status.statusText = agent.statusText
+        status.message = agent.plan.errors.first?.description ?? (view.state == .running ? nil : agent.trouble)
+        return status
+    }
+
+    /// Share of one core since the last question about this process, or since its start.
+    private func cpuPercent(_ agent: AgentRuntime, _ row: ProcessRow, spawnedAt: Instant, _ now: Instant) -> Double {
+        var since = spawnedAt
+        var ticks: UInt64 = 0
+        if let sample = agent.cpuSample, sample.pid == row.pid {
+            since = sample.at
+            ticks = sample.ticks
+        }
+        let seconds = (now - since).seconds
+        // Two questions in a row: a share of a few milliseconds says nothing, so the older sample stays.
+        if seconds >= 0.5 || ticks == 0 { agent.cpuSample = (row.pid, row.cpuTicks, now) }
+        guard seconds > 0 else { return 0 }
+        let used = Double(row.cpuTicks &- min(ticks, row.cpuTicks)) / Double(ProcessTable.ticksPerSecond)
+        return Self.rounded(100 * used / seconds)
+    }
+
+    private static func rounded(_ value: Double) -> Double { (value * 1_000).rounded() / 1_000 }
+
+    public func graphReport() -> GraphReport {
+        var counters: [WireCounterKey: WireCounters] = [:]
+        for agent in agents.values { counters.merge(wireCounters(of: agent)) { $0 + $1 } }
+        let pipelines = Dictionary(
+            plan.configuration.pipelines.flatMap { pipeline in pipeline.members.map { ($0, pipeline.name) } },
+            uniquingKeysWith: { first, _ in first })
+        let nodes = plan.graph.agents.map { node in
+            GraphReport.Agent(
+                name: node.name, role: node.role, state: fleet.view(of: AgentID(node.name))?.state ?? .stopped,
+                pipeline: pipelines[node.name])
+        }
+        let wires = plan.graph.edges.map { edge in
+            let name = "\(edge.source)>\(edge.target)"
+            let sent =
+                counters[WireCounterKey(name: name, isSender: true)]
+                ?? counters[WireCounterKey(name: "\(edge.source)", isSender: true)] ?? WireCounters()
+            let received = counters[WireCounterKey(name: name, isSender: false)] ?? WireCounters()
+            return WireReport(
+                from: edge.source, to: edge.target, type: edge.type, delivery: edge.delivery,
+                feedback: feedback.contains(edge), sent: sent.messages, received: received.messages,
+                dropped: received.lost, duplicates: received.duplicates, latencyP50Ns: received.p50?.count,
+                latencyP99Ns: received.p99?.count, latencyMaxNs: received.max?.count)
+        }
+        return GraphReport(agents: nodes, wires: wires)
+    }
+
+    private func wireCounters(of agent: AgentRuntime) -> [WireCounterKey: WireCounters] {
+        guard let incarnation = agent.process?.incarnation else { return agent.pastWires }
+        let current = WireStatistics.read(folder: agent.folder, incarnation: incarnation.number)
+        return agent.pastWires.merging(current) { $0 + $1 }
+    }
+
+    /// Adds the counts of the incarnation that ended, before the next one begins a new page.
+    func rememberCounters(of agent: AgentRuntime) {
+        guard let incarnation = agent.process?.incarnation else { return }
+        let ended = WireStatistics.read(folder: agent.folder, incarnation: incarnation.number)
+        agent.pastWires.merge(ended) { $0 + $1 }
+        agent.process = nil
+    }
+}

@@ -1,0 +1,228 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// The thin shell around `Fleet`: what happens becomes events, what `Fleet` wants becomes processes, signals, timers
+/// and answers. One thread; everything but `run` is called on it.
+public final class Supervisor {
+    public struct Options: Sendable {
+        /// Absolute path of supervisor.json.
+        public var configurationFile: String
+        /// Absolute path of the folder that holds `agent-launcher` and the built-in agents.
+        public var programDirectory: String
+        public var isQuiet = false
+
+        public init(configurationFile: String, programDirectory: String) {
+            self.configurationFile = configurationFile
+            self.programDirectory = programDirectory
+        }
+    }
+
+    /// What a one-shot mode or a test may want to know; called on the loop's thread.
+    public struct Hooks {
+        /// A transition of an agent, after it was carried out.
+        public var transition: (Transition) -> Void = { _ in }
+        /// An agent said `X_QP_EXHAUSTED=1`: its source has no more input.
+        public var exhausted: (_ agent: String) -> Void = { _ in }
+        /// Every process is gone; the run directory is still complete.
+        public var fleetStopped: () -> Void = {}
+    }
+
+    public static let version = "0.1.0"
+    static let signals = [SIGTERM, SIGINT, SIGHUP, SIGCHLD]
+    /// How long a last answer may take to reach a slow client when the supervisor ends.
+    static let lastWordsMs: Int64 = 250
+    /// How long orphans may take to die when the supervisor ends.
+    static let lastOrphansMs: Int64 = 2_000
+
+    public let loop: EventLoop
+    public let runDirectory: RunDirectory
+    public var hooks = Hooks()
+    /// The configuration in force.
+    public internal(set) var plan: Wire.FleetPlan
+
+    let options: Options
+    let startedAt = Timestamp.now()
+    let startedAtInstant = EventLoop.now()
+    let console: Console
+    let launcher: Launcher
+    let exits: ExitWatch
+    let containment: Containment
+    let branch: CgroupBranch?
+    let sockets: WireSockets
+    let scratch = ScratchBuffer()
+    let inheritedEnvironment = ProcessInfo.processInfo.environment
+    let openFiles: OpenFilesLimit
+    var notify: NotifySocket!
+    var control: ControlServer!
+    var signalSource: Signals!
+    var fleet: Fleet
+    var feedback: Set<Graph.Edge>
+    var agents: [AgentID: AgentRuntime] = [:]
+    var leaders: [pid_t: AgentID] = [:]
+    var events = EventLog()
+    var commands = CommandTable()
+    var subscriptions = Subscriptions()
+    var mayHaveOrphans = false
+    var hasGreeted = false
+    private var inbox: [FleetEvent] = []
+    private var isHandling = false
+    private var survivors: [AgentID]?
+    private var stopRequests = 0
+    private var random = SystemRandomNumberGenerator()
+
+    /// Takes the run directory and opens everything; starts no agent yet. Call it on the main thread, before any other
+    /// thread exists, because it blocks signals for all of them.
+    public init(plan: Wire.FleetPlan, options: Options) throws {
+        Signals.ignoreFailedWrites()
+        Signals.block(Self.signals)
+        self.options = options
+        self.plan = plan
+        console = Console(isQuiet: options.isQuiet)
+        openFiles = OpenFilesLimit.raise()
+        let run = try RunDirectory(path: plan.configuration.runDirectory)
+        runDirectory = run
+        loop = try EventLoop()
+        exits = ExitWatch(loop: loop)
+        let launcher = try Launcher(executable: "\(options.programDirectory)/agent-launcher", loop: loop)
+        self.launcher = launcher
+        let exits = exits
+        containment = Containment(loop: loop, runDirectory: run.path) {
+            launcher.launcherPids.contains($0) || exits.pids.contains($0)
+        }
+        branch = CgroupBranch(runDirectory: run.path)
+        sockets = WireSockets(directory: run.wires)
+        let reading = try FleetSpec.reading(plan) { agent in
+            LaunchFingerprint.of(agent, wiring: plan.graph.wiring(for: agent.name, runDirectory: run.path))
+        }
+        feedback = reading.feedback
+        let memory = plan.agents.map { agent in
+            AgentMemory(
+                id: AgentID(agent.name),
+                lastIncarnation: IncarnationFile.read(folder: run.folder(ofAgent: agent.name)))
+        }
+        fleet = Fleet(reading.spec, remembering: memory, at: EventLoop.now())
+        try check(qp_set_child_subreaper(), "prctl PR_SET_CHILD_SUBREAPER")
+        try openDoors()
+        try installAgents()
+    }
+
+    private func openDoors() throws {
+        notify = try NotifySocket(
+            path: runDirectory.notifySocket, loop: loop, isAgent: { [unowned self] in leaders[$0] != nil },
+            mayBeBorn: { [unowned self] in !launcher.isQuiet },
+            receive: { [unowned self] in received($1, from: $0) })
+        control = try ControlServer(
+            path: runDirectory.controlSocket, loop: loop,
+            receive: { [unowned self] in carryOut($1, for: $0) },
+            closed: { [unowned self] in subscriptions.remove($0) })
+        signalSource = try Signals(Self.signals, loop: loop) { [unowned self] in received(signal: $0) }
+        loop.afterBatch = { [unowned self] in buryOrphans() }
+    }
+
+    /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it.
+    public func run() throws -> Int32 {
+        containment.clearPredecessors()
+        record(kind: "supervisor", message: "supervisor \(Self.version) started, pid \(getpid())")
+        console.line("supervisor \(Self.version), pid \(getpid()), \(runDirectory.path)")
+        launcher.warmUp()
+        submit(.boot)
+        try loop.run()
+        return try end()
+    }
+
+    /// Asks for the ordered stop of everything; `run` returns when it is done. The second call hurries.
+    public func requestStop() {
+        stopRequests += 1
+        submit(.shutdown(nil, urgent: stopRequests > 1))
+    }
+
+    // MARK: - Events in, effects out
+
+    /// Hands an event to the fleet and carries out what it wants. Safe from within an effect: it waits its turn.
+    func submit(_ event: FleetEvent) {
+        inbox.append(event)
+        guard !isHandling else { return }
+        isHandling = true
+        defer { isHandling = false }
+        var next = 0
+        while next < inbox.count {
+            let event = inbox[next]
+            next += 1
+            var effects: [FleetEffect] = []
+            fleet.handle(event, at: EventLoop.now(), jitter: random.next(), into: &effects)
+            for effect in effects { perform(effect) }
+        }
+        inbox.removeAll(keepingCapacity: true)
+    }
+
+    private func perform(_ effect: FleetEffect) {
+        switch effect {
+        case .spawn(let id, let incarnation): spawn(id, incarnation)
+        case .signal(let id, let incarnation, let number): signal(id, incarnation, number)
+        case .killTree(let id, let incarnation): killTree(id, incarnation)
+        case .arm(let id, let deadline): arm(id, deadline)
+        case .transition(let transition): announce(transition)
+        case .ended(let id, let report): conclude(id, report)
+        case .escalated(let group, let culprit, let stopped): announce(escalation: group, culprit, stopped)
+        case .forgotten(let id): forget(id)
+        case .reply(let command, let outcome): reply(command, outcome)
+        case .fleetStopped(let survivors):
+            self.survivors = survivors
+            loop.stop()
+        }
+    }
+
+    private func arm(_ id: AgentID, _ deadline: Instant?) {
+        guard let agent = agents[id] else { return }
+        if let timer = agent.timer { loop.cancel(timer) }
+        agent.timer = deadline.map { [unowned self] in
+            loop.schedule(at: $0) { [unowned self] in
+                agents[id]?.timer = nil
+                submit(.timer(id))
+            }
+        }
+    }
+
+    private func received(signal number: Int32) {
+        switch number {
+        case SIGTERM, SIGINT:
+            console.line(stopRequests == 0 ? "stopping (once more to hurry)" : "stopping at once")
+            requestStop()
+        case SIGHUP: reload(for: nil)
+        case SIGCHLD: mayHaveOrphans = true
+        default: break
+        }
+    }
+
+    // MARK: - The end
+
+    private func end() throws -> Int32 {
+        hooks.fleetStopped()
+        // Nothing is being launched any more, so every child left is an orphan that hid from its agent's end.
+        loop.afterBatch = {}
+        launcher.close()
+        _ = try loop.run(untilMs: Self.lastOrphansMs) {
+            if containment.collectOrphans(living: true) { return true }
+            loop.schedule(afterMs: 5) {}
+            return false
+        }
+        record(kind: "supervisor", message: "supervisor stopped")
+        control.stopListening()
+        _ = try loop.run(untilMs: Self.lastWordsMs) { control.isFlushed }
+        control.close()
+        notify.close()
+        for agent in agents.values {
+            agent.log.close(removing: true)
+            agent.group?.remove()
+        }
+        branch?.remove()
+        sockets.closeAll()
+        let left = survivors ?? []
+        if !left.isEmpty {
+            console.line("left behind, they survive SIGKILL: \(left.map(\.name).joined(separator: ", "))")
+        }
+        return left.isEmpty ? 0 : 1
+    }
+}

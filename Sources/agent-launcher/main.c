@@ -1,0 +1,14 @@
+// Started by the supervisor through Foundation.Process with a socket as standard input; starts agents on request,
+// each a direct child of the supervisor. Ends when the supervisor closes the socket or is gone.
+#include <CLinux.h>
+
+#include <stdio.h>
+
+int main(void) {
+    struct stat input;
+    if (fstat(0, &input) == -1 || !S_ISSOCK(input.st_mode)) {
+        fputs("agent-launcher: standard input is not a socket; the supervisor starts this program\n", stderr);
+        return 64;
+    }
+    return qp_launcher_serve(0);
+}

@@ -1,0 +1,200 @@
+import Glibc
+import Wire
+
+/// A blocking connection to the supervisor. One request at a time; not for several threads.
+struct ControlClient: ~Copyable {
+    /// A supervisor that lives answers a look within this.
+    static let queryTimeoutSeconds = 10
+    /// Stopping may take each agent's stop timeout.
+    static let actionTimeoutSeconds = 600
+    static let sendTimeoutSeconds = 10
+
+    private let descriptor: Int32
+    private let path: String
+    private var decoder = LineDecoder(maxBytes: Limits.maxControlLineBytes)
+    private var waiting: [LineDecoder.Event] = []
+    private var nextID: Int64 = 1
+
+    init(path: String) throws {
+        self.path = path
+        descriptor = try Self.connected(to: path)
+    }
+
+    deinit { close(descriptor) }
+
+    // MARK: Calls
+
+    /// The result of one request; a refusal is thrown with exit code 1.
+    mutating func call(_ command: ControlCommand) throws -> JSONValue {
+        let id = RequestID.integer(nextID)
+        nextID += 1
+        let seconds =
+            switch command {
+            case .status, .graph, .logs, .events: Self.queryTimeoutSeconds
+            case .start, .stop, .restart, .reload, .shutdown: Self.actionTimeoutSeconds
+            }
+        return try exchange(ControlRequest(id: id, command: command).line, id: id, timeoutSeconds: seconds)
+    }
+
+    mutating func call<Report: Decodable>(_ command: ControlCommand, as type: Report.Type) throws -> Report {
+        try Self.decode(try call(command), as: type)
+    }
+
+    /// Any method with any params.
+    mutating func call(method: String, params: JSONValue?) throws -> JSONValue {
+        let id = RequestID.integer(nextID)
+        nextID += 1
+        var members: [JSONValue.Member] = [
+            .init(key: "jsonrpc", value: .string("2.0")), .init(key: "id", value: id.json),
+            .init(key: "method", value: .string(method)),
+        ]
+        if let params { members.append(.init(key: "params", value: params)) }
+        let line = Array((JSONValue.object(members).text + "\n").utf8)
+        return try exchange(line, id: id, timeoutSeconds: Self.actionTimeoutSeconds)
+    }
+
+    /// The next notification; waits as long as it takes. nil when the supervisor closed the connection.
+    mutating func nextNotification() throws -> (method: String, params: JSONValue)? {
+        try setTimeout(SO_RCVTIMEO, seconds: 0)
+        while let message = try nextMessage() {
+            if case .notification(let method, let params) = message { return (method, params) }
+        }
+        return nil
+    }
+
+    static func decode<Report: Decodable>(_ value: JSONValue, as type: Report.Type) throws -> Report {
+        do {
+            return try value.decoded(as: type)
+        } catch {
+            throw Failure(
+                .refused,
+                "the supervisor's answer is not what this agentctl expects (\(error)); "
+                    + "use the agentctl of the same build")
+        }
+    }
+
+    private mutating func exchange(_ line: [UInt8], id: RequestID, timeoutSeconds: Int) throws -> JSONValue {
+        try setTimeout(SO_RCVTIMEO, seconds: timeoutSeconds)
+        try send(line)
+        while let message = try nextMessage() {
+            switch message {
+            case .notification: continue
+            case .result(let answered, let value) where answered == id: return value
+            case .error(let answered, _, let message, let data) where answered == id || answered == nil:
+                throw Failure(.refused, Self.refusal(message, data))
+            case .result, .error: continue
+            }
+        }
+        throw Failure(
+            .noSupervisor,
+            "the supervisor at \(path) closed the connection without an answer; "
+                + "look at its log, or start it again")
+    }
+
+    /// The message, and under it the list of errors where the supervisor sent one.
+    private static func refusal(_ message: String, _ data: JSONValue?) -> String {
+        let details = (data?.array ?? data?["errors"]?.array ?? []).map {
+            $0.string ?? $0["description"]?.string ?? $0.text
+        }
+        return ([message] + details.filter { !message.contains($0) }).joined(separator: "\n  ")
+    }
+
+    // MARK: Socket
+
+    private static func connected(to path: String) throws -> Int32 {
+        guard path.utf8.count <= Limits.maxSocketPathBytes else {
+            throw Failure(
+                .usage,
+                "the socket path has \(path.utf8.count) bytes, and a Unix socket's ends at "
+                    + "\(Limits.maxSocketPathBytes); name it relative to a nearer folder")
+        }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else {
+            throw Failure(.refused, "no socket to be had: \(reason(errno)); close some files")
+        }
+        var timeout = timeval(tv_sec: sendTimeoutSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        let error = errno
+        guard result == 0 else {
+            close(descriptor)
+            throw connectFailure(error, path)
+        }
+        return descriptor
+    }
+
+    private static func connectFailure(_ error: Int32, _ path: String) -> Failure {
+        switch error {
+        case ENOENT, ENOTDIR, ECONNREFUSED:
+            Failure(
+                .noSupervisor,
+                "no supervisor listens at \(path); start it with \"make run\" (or \"supervisor --config FILE\"), "
+                    + "or name its socket with --socket")
+        case EACCES, EPERM:
+            Failure(.refused, "you may not use \(path); run agentctl as the user that runs the supervisor")
+        case EAGAIN:
+            Failure(.refused, "the supervisor at \(path) takes no connections now; try again in a moment")
+        default: Failure(.noSupervisor, "\(path): \(reason(error)); is this the supervisor's control socket?")
+        }
+    }
+
+    private func setTimeout(_ option: Int32, seconds: Int) throws {
+        var timeout = timeval(tv_sec: seconds, tv_usec: 0)
+        guard setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size)) == 0 else {
+            throw Failure(.refused, "the socket takes no timeout: \(Self.reason(errno)); report this")
+        }
+    }
+
+    private func send(_ line: [UInt8]) throws {
+        var sent = 0
+        while sent < line.count {
+            let count = line[sent...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw Failure(
+                    .noSupervisor, "the supervisor at \(path) takes no request: \(Self.reason(errno)); look at its log")
+            }
+            sent += count
+        }
+    }
+
+    /// nil at the end of the connection.
+    private mutating func nextMessage() throws -> ControlMessage? {
+        while true {
+            if !waiting.isEmpty {
+                guard case .line(let line) = waiting.removeFirst() else {
+                    throw Failure(.refused, "an answer above \(Limits.maxControlLineBytes) bytes; ask for less")
+                }
+                do {
+                    return try ControlMessage(line: line)
+                } catch {
+                    throw Failure(.refused, "\(error); is \(path) the supervisor's control socket?")
+                }
+            }
+            var chunk = [UInt8](repeating: 0, count: 64 << 10)
+            let count = recv(descriptor, &chunk, chunk.count, 0)
+            if count < 0 {
+                switch errno {
+                case EINTR: continue
+                case EAGAIN, EWOULDBLOCK:
+                    throw Failure(.refused, "the supervisor at \(path) does not answer; look at its log")
+                case ECONNRESET: return nil
+                default: throw Failure(.refused, "\(path): \(Self.reason(errno)); try again")
+                }
+            }
+            if count == 0 { return nil }
+            waiting = decoder.append(chunk[..<count])
+        }
+    }
+
+    private static func reason(_ error: Int32) -> String { String(cString: strerror(error)) }
+}

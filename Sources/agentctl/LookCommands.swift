@@ -1,0 +1,163 @@
+import ArgumentParser
+import Glibc
+import Wire
+
+// Commands that look and change nothing.
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Every agent: state, process, memory, limits, last exit.")
+
+    @OptionGroup var socket: SocketOptions
+    @Flag(help: "The whole report as JSON on one line.")
+    var json = false
+
+    func run() throws {
+        var client = try socket.client()
+        let result = try client.call(.status)
+        if json { return Terminal.say(result.text) }
+        let report = try ControlClient.decode(result, as: StatusReport.self)
+        let lines = StatusTable.lines(report, width: Terminal.columns, colour: Terminal.usesColour)
+        Terminal.say(lines.joined(separator: "\n"))
+    }
+}
+
+struct TopCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "top", abstract: "The status table, again and again, busiest agents first; Ctrl-C ends it.")
+
+    @OptionGroup var socket: SocketOptions
+    @Option(name: .shortAndLong, help: ArgumentHelp("Seconds between two looks.", valueName: "seconds"))
+    var interval = 1.0
+    @Option(
+        name: [.customShort("n"), .long], help: "How many looks; 0: until Ctrl-C. Default: 0 on a terminal, else 1.")
+    var count: Int?
+
+    func validate() throws {
+        guard interval >= 0.1, interval <= 3_600 else { throw ValidationError("--interval takes 0.1 to 3600 seconds") }
+        if let count, count < 0 { throw ValidationError("--count takes 0 or more") }
+    }
+
+    func run() throws {
+        var client = try socket.client()
+        let looks = count ?? (Terminal.isOutputTerminal ? 0 : 1)
+        var look = 0
+        while true {
+            var report = try client.call(.status, as: StatusReport.self)
+            report.agents.sort { ($1.cpuPercent, $0.name) < ($0.cpuPercent, $1.name) }
+            let lines = StatusTable.lines(report, width: Terminal.columns, colour: Terminal.usesColour)
+            // Home, text, clear what is left below: no flicker.
+            let table = lines.map { Terminal.isOutputTerminal ? $0 + "\u{1B}[K" : $0 }.joined(separator: "\n")
+            Terminal.say(Terminal.isOutputTerminal ? "\u{1B}[H\(table)\n\u{1B}[J" : table)
+            look += 1
+            if looks > 0, look >= looks { return }
+            usleep(useconds_t(interval * 1_000_000))
+        }
+    }
+}
+
+struct GraphCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "graph", abstract: "Every wire, with what went over it and how long it took.")
+
+    @OptionGroup var socket: SocketOptions
+    @Flag(help: "The whole report as JSON on one line.")
+    var json = false
+
+    func run() throws {
+        var client = try socket.client()
+        let result = try client.call(.graph)
+        if json { return Terminal.say(result.text) }
+        let report = try ControlClient.decode(result, as: GraphReport.self)
+        let lines = GraphTable.lines(report, width: Terminal.columns, colour: Terminal.usesColour)
+        Terminal.say(lines.joined(separator: "\n"))
+    }
+}
+
+struct LogsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logs", abstract: "The last lines that an agent wrote.")
+
+    @OptionGroup var socket: SocketOptions
+    @Flag(name: .shortAndLong, help: "Go on with new lines as they come; Ctrl-C ends it.")
+    var follow = false
+    @Option(name: [.customShort("n"), .long], help: "How many lines.")
+    var lines = ControlProtocol.defaultLogLines
+    @Argument(help: ArgumentHelp("The agent.", valueName: "agent"))
+    var agent: String
+
+    func validate() throws {
+        guard (0...ControlProtocol.maxLogLines).contains(lines) else {
+            throw ValidationError("--lines takes 0 to \(ControlProtocol.maxLogLines)")
+        }
+    }
+
+    func run() throws {
+        var client = try socket.client()
+        let command = ControlCommand.logs(agent: agent, lines: lines, follow: follow)
+        for line in try client.call(command, as: LogsReport.self).lines { Terminal.say(Self.text(of: line)) }
+        guard follow else { return }
+        while let (method, params) = try client.nextNotification() {
+            guard method == ControlProtocol.Notification.log.rawValue else { continue }
+            Terminal.say(Self.text(of: try ControlClient.decode(params, as: LogLine.self)))
+        }
+        throw Failure(.noSupervisor, "the supervisor closed the connection; start it again to follow on")
+    }
+
+    /// "time err text": when, and who says it.
+    private static func text(of line: LogLine) -> String {
+        let stream =
+            switch line.stream {
+            case .stdout: "out"
+            case .stderr: "err"
+            case .supervisor: "sup"
+            case nil: nil as String?
+            }
+        return [line.at, stream, line.text].compactMap { $0 }.joined(separator: " ")
+    }
+}
+
+struct EventsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "events", abstract: "What happened, in order: starts, exits, restarts, reloads.")
+
+    @OptionGroup var socket: SocketOptions
+    @Flag(name: .shortAndLong, help: "Go on with new events as they come; Ctrl-C ends it.")
+    var follow = false
+    @Option(name: [.customShort("n"), .long], help: "How many events.")
+    var count = ControlProtocol.defaultEvents
+    @Flag(help: "One JSON object a line.")
+    var json = false
+
+    func validate() throws {
+        guard (0...ControlProtocol.maxEvents).contains(count) else {
+            throw ValidationError("--count takes 0 to \(ControlProtocol.maxEvents)")
+        }
+    }
+
+    func run() throws {
+        var client = try socket.client()
+        let result = try client.call(.events(after: nil, count: count, follow: follow))
+        for event in result["events"]?.array ?? [] { try show(event) }
+        guard follow else { return }
+        while let (method, params) = try client.nextNotification() {
+            if method == ControlProtocol.Notification.event.rawValue { try show(params) }
+        }
+        throw Failure(.noSupervisor, "the supervisor closed the connection; start it again to follow on")
+    }
+
+    private func show(_ event: JSONValue) throws {
+        if json { return Terminal.say(event.text) }
+        Terminal.say(Self.line(try ControlClient.decode(event, as: EventRecord.self)))
+    }
+
+    /// `12 2026-01-01T00:00:00Z SentimentX starting → running: ready after 5 ms`
+    static func line(_ event: EventRecord) -> String {
+        if let agent = event.agent, event.message.hasPrefix(agent) {
+            return "\(event.sequence) \(event.at) \(event.message)"
+        }
+        var text = "\(event.sequence) \(event.at) \(event.agent ?? event.kind)"
+        if let from = event.from, let to = event.to { text += " \(from.rawValue) → \(to.rawValue)" }
+        return event.message.isEmpty ? text : text + ": " + event.message
+    }
+}

@@ -1,0 +1,65 @@
+import ArgumentParser
+import Glibc
+import Wire
+
+/// Where the supervisor listens.
+struct SocketOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The supervisor's control socket.", valueName: "path"))
+    var socket: String?
+
+    /// `--socket`, else `$QP_SOCKET`, else what ./supervisor.json says.
+    func path() throws -> String {
+        if let socket { return socket }
+        if let variable = getenv("QP_SOCKET") {
+            let path = String(cString: variable)
+            if !path.isEmpty { return path }
+        }
+        return try Self.pathOfLocalSupervisor()
+    }
+
+    /// The folder that the socket lies in; records of the supervisor and its agents are under it.
+    func runDirectory() throws -> String {
+        let path = try path()
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    func client() throws -> ControlClient { try ControlClient(path: try path()) }
+
+    private static func pathOfLocalSupervisor() throws -> String {
+        let file = "supervisor.json"
+        guard let bytes = readFile(file) else {
+            throw Failure(
+                .noSupervisor,
+                "no supervisor.json in this folder to find the control socket by; "
+                    + "change to the supervisor's folder, or name the socket with --socket or QP_SOCKET")
+        }
+        switch SupervisorConfiguration.runDirectory(in: bytes, file: currentDirectory() + "/" + file) {
+        case .success(let directory): return directory + "/control.sock"
+        case .failure(let errors):
+            throw Failure(.noSupervisor, "\(errors)\nagentctl: or name the socket with --socket")
+        }
+    }
+
+    private static func currentDirectory() -> String {
+        guard let path = getcwd(nil, 0) else { return "." }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
+    /// nil when it can't be read, or is longer than a configuration may be.
+    private static func readFile(_ path: String) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while bytes.count <= Limits.maxConfigurationBytes {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return count == 0 ? bytes : nil }
+            bytes += chunk[..<count]
+        }
+        return nil
+    }
+}

@@ -1,0 +1,67 @@
+import Wire
+
+/// `status` and `top` as text.
+enum StatusTable {
+    /// The supervisor's line, the agents, and under them a line for each that needs a look.
+    static func lines(_ report: StatusReport, width: Int, colour: Bool) -> [String] {
+        var table = Table([
+            .init(title: "NAME", shrinksTo: 12), .init(title: "ROLE", shrinksTo: 7), .init(title: "STATE"),
+            .init(title: "PID", alignment: .right), .init(title: "RESTARTS", alignment: .right),
+            .init(title: "UPTIME", alignment: .right), .init(title: "RSS", alignment: .right),
+            .init(title: "CPU", alignment: .right), .init(title: "LIMITS", shrinksTo: 10),
+            .init(title: "LAST EXIT", shrinksTo: 10),
+        ])
+        table.rows = report.agents.map(row)
+        let supervisor = report.supervisor
+        var head = "supervisor \(supervisor.version), pid \(supervisor.pid), since \(supervisor.startedAt)"
+        if supervisor.adopted > 0 { head += ", took over \(supervisor.adopted)" }
+        head += ", \(count(report.agents.count))"
+        var lines = [head] + table.lines(width: width, colour: colour)
+        lines += report.agents.compactMap { agent in agent.message.map { "\(agent.name): \($0)" } }
+        if report.agents.contains(where: { $0.pid != nil && $0.limits.contains { $0.enforced == nil } }) {
+            lines.append("! a limit marked so is asked for and not enforced on this machine")
+        }
+        return lines
+    }
+
+    private static func count(_ agents: Int) -> String { agents == 1 ? "1 agent" : "\(agents) agents" }
+
+    private static func row(_ agent: AgentStatus) -> [Table.Cell] {
+        let isAlive = agent.pid != nil
+        return [
+            .init(agent.name), .init(agent.role.rawValue), .init(agent.state.rawValue, colour(of: agent.state)),
+            .init(agent.pid.map { "\($0)" } ?? "-"),
+            .init("\(agent.restarts)", agent.restarts > 0 ? .yellow : nil),
+            .init(isAlive ? Quantity.duration(seconds: agent.uptimeSeconds) : "-"),
+            .init(isAlive ? Quantity.bytes(agent.rssBytes) : "-"),
+            .init(isAlive ? Quantity.percent(agent.cpuPercent) : "-"), .init(isAlive ? limits(agent.limits) : "-"),
+            .init(agent.lastExit.map(exit) ?? "-"),
+        ]
+    }
+
+    static func colour(of state: AgentState) -> Table.Colour? {
+        switch state {
+        case .running: .green
+        case .starting, .stopping, .backoff: .yellow
+        case .failed: .red
+        case .stopped, .done: .dim
+        }
+    }
+
+    /// `memory 256M cpu 0.5 files 1024!`: what is in force; `!` where nothing enforces what was asked for.
+    static func limits(_ limits: [LimitStatus]) -> String {
+        limits.isEmpty
+            ? "-"
+            : limits.map { "\($0.resource) \($0.enforced ?? "\($0.requested)!")" }.joined(separator: " ")
+    }
+
+    /// `SIGKILL`, `exit 3`, `memory SIGKILL`.
+    static func exit(_ exit: Wire.ExitStatus) -> String {
+        let how = exit.signal ?? exit.code.map { "exit \($0)" } ?? ""
+        switch exit.cause {
+        case .exit, .signal: return how
+        case .memory, .watchdog, .startupTimeout, .execFailed, .operator:
+            return how.isEmpty ? exit.cause.rawValue : "\(exit.cause.rawValue) \(how)"
+        }
+    }
+}

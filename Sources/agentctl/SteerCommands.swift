@@ -1,0 +1,97 @@
+import ArgumentParser
+import Wire
+
+// Commands that change something.
+
+/// The agents a command is for.
+struct AgentArguments: ParsableArguments {
+    @Argument(help: ArgumentHelp("One or more agents.", valueName: "agent"))
+    var agents: [String]
+
+    func validate() throws {
+        guard !agents.isEmpty else { throw ValidationError("name at least one agent; agentctl status lists them") }
+        guard agents.count <= ControlProtocol.maxAgentsPerRequest else {
+            throw ValidationError("name at most \(ControlProtocol.maxAgentsPerRequest) agents at once")
+        }
+    }
+}
+
+extension SocketOptions {
+    /// Does it and says what was done.
+    func carryOut(_ command: ControlCommand) throws {
+        var client = try client()
+        let report = try client.call(command, as: CommandReport.self)
+        Terminal.say(report.message)
+    }
+}
+
+struct StartCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start", abstract: "Start agents that are not running.")
+
+    @OptionGroup var socket: SocketOptions
+    @OptionGroup var named: AgentArguments
+
+    func run() throws { try socket.carryOut(.start(named.agents)) }
+}
+
+struct StopCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop", abstract: "Stop agents and keep them stopped until they are started again.")
+
+    @OptionGroup var socket: SocketOptions
+    @OptionGroup var named: AgentArguments
+
+    func run() throws { try socket.carryOut(.stop(named.agents)) }
+}
+
+struct RestartCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "restart", abstract: "Stop agents, then start them.")
+
+    @OptionGroup var socket: SocketOptions
+    @OptionGroup var named: AgentArguments
+
+    func run() throws { try socket.carryOut(.restart(named.agents)) }
+}
+
+struct ReloadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reload",
+        abstract: "Read the configuration again: all of it takes effect, or, when something is wrong, none.")
+
+    @OptionGroup var socket: SocketOptions
+
+    func run() throws { try socket.carryOut(.reload) }
+}
+
+struct ShutdownCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "shutdown", abstract: "Stop every agent in order, then the supervisor.")
+
+    @OptionGroup var socket: SocketOptions
+
+    func run() throws { try socket.carryOut(.shutdown) }
+}
+
+struct RPCCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rpc", abstract: "Call any method of the control socket and print its result as JSON.")
+
+    @OptionGroup var socket: SocketOptions
+    @Argument(help: ArgumentHelp("The method, such as status.", valueName: "method"))
+    var method: String
+    @Argument(help: ArgumentHelp("Its params, such as '{\"agent\":\"SentimentX\"}'.", valueName: "json"))
+    var json: String?
+
+    func run() throws {
+        var params: JSONValue?
+        if let json {
+            switch JSONValue.parse(Array(json.utf8), file: "JSON") {
+            case .success(let value): params = value
+            case .failure(let errors): throw Failure(.usage, "\(errors)")
+            }
+        }
+        var client = try socket.client()
+        Terminal.say(try client.call(method: method, params: params).text)
+    }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import Foundation
+import Host
+import Wire
+
+@main struct Main: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "supervisor",
+        abstract: "Starts trading agents, wires them together, keeps them alive and inside their limits.",
+        discussion: """
+            Runs in the foreground until SIGTERM or Ctrl-C, then stops every agent in order; a second signal hurries.
+            SIGHUP reads the configuration again. Exit codes: 0 ordered stop, 1 failure, 64 usage, 78 configuration.
+            """,
+        version: Supervisor.version)
+
+    @Option(name: .long, help: ArgumentHelp("The configuration.", valueName: "file"))
+    var config = "supervisor.json"
+
+    @Flag(name: .long, help: "Check the configuration, list every error, and exit.")
+    var check = false
+
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Run once: end when every source is exhausted and everything in flight is handled, and print a summary.",
+            discussion: "The summary is also written to summary.json in the run directory."))
+    var untilIdle = false
+
+    @Flag(name: .long, help: "Print nothing about the agents.")
+    var quiet = false
+
+    /// EX_CONFIG of sysexits.h.
+    static let configurationExit: Int32 = 78
+
+    func run() throws {
+        let file = URL(fileURLWithPath: config).standardizedFileURL.path
+        let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+        let plan: FleetPlan
+        switch FleetPlan.load(configurationFile: file, programDirectory: programs, from: HostConfigurationSource()) {
+        case .success(let loaded): plan = loaded
+        case .failure(let errors): throw fail(errors.errors.map(\.description), Self.configurationExit)
+        }
+        if check {
+            let errors = plan.agentErrors
+            guard errors.isEmpty else { throw fail(errors.map(\.description), Self.configurationExit) }
+            print("\(file): \(plan.agents.count) agents, \(plan.graph.edges.count) wires, no errors")
+            return
+        }
+        var options = Supervisor.Options(configurationFile: file, programDirectory: programs)
+        options.isQuiet = quiet
+        let code: Int32
+        do {
+            let supervisor = try Supervisor(plan: plan, options: options)
+            code = untilIdle ? try runOnce(supervisor) : try supervisor.run()
+        } catch let end as ExitCode {
+            throw end
+        } catch {
+            throw fail(["\(error)"], 1)
+        }
+        throw ExitCode(code)
+    }
+
+    /// 0 when the run completed; 1, with the reason, when it did not.
+    private func runOnce(_ supervisor: Supervisor) throws -> Int32 {
+        let oneShot = OneShot(supervisor)
+        let code = try supervisor.run()
+        print(try oneShot.summary())
+        switch oneShot.outcome {
+        case .completed: return code
+        case .interrupted: throw fail(["stopped before the run was complete"], 1)
+        case .stuck(let reason): throw fail(["the run could not complete: \(reason)"], 1)
+        }
+    }
+
+    private func fail(_ messages: [String], _ code: Int32) -> ExitCode {
+        for message in messages { FileHandle.standardError.write(Data("supervisor: \(message)\n".utf8)) }
+        return ExitCode(code)
+    }
+}

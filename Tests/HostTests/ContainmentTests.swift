@@ -1,0 +1,115 @@
+import CLinux
+import Foundation
+import Testing
+import Wire
+
+@testable import Host
+
+@Suite("Process table")
+struct ProcessTableTests {
+    @Test func parsesNamesWithParentheses() throws {
+        let text =
+            "42 (a) b (c)) S 1 42 40 0 -1 4194560 100 0 0 0 7 5 0 0 20 0 1 0 999 1000000 250 18446744073709551615\n"
+        let row = try #require(ProcessRow(line: Array(text.utf8)))
+        #expect(row.pid == 42 && row.parent == 1 && row.group == 42 && row.session == 40)
+        #expect(row.cpuTicks == 12 && row.startTicks == 999 && row.residentPages == 250)
+        #expect(row.isAlive)
+        #expect(ProcessRow(line: Array("42 (short) S 1".utf8)) == nil)
+    }
+
+    @Test func findsOurselves() throws {
+        let row = try #require(ProcessTable.row(of: getpid()))
+        #expect(row.parent == getppid())
+        #expect(ProcessTable.rows().contains { $0.pid == getpid() })
+    }
+}
+
+@Suite("Containment: real trees", .serialized)
+struct ContainmentTests {
+    @Test func everyDescendantDiesAlsoInItsOwnSession() throws {
+        try withTemporaryDirectory { directory in
+            let rig = try LauncherRig()
+            var known: Set<pid_t> = []
+            let containment = Containment(loop: rig.loop, runDirectory: directory.path) {
+                known.contains($0) || rig.launcher.launcherPids.contains($0)
+            }
+            #expect(qp_set_child_subreaper() == 0)
+            // A child in the session, one in a session of its own, one ignoring SIGTERM, and grandchildren.
+            let script = """
+                sleep 1000 & setsid sleep 1000 & (trap '' TERM; sleep 1000 & wait) & setsid sh -c 'sleep 1000 & wait' &
+                echo up; wait
+                """
+            var request = LaunchRequest(
+                executable: "/bin/sh", arguments: ["sh", "-c", script], environment: ["PATH": "/usr/bin:/bin"],
+                workingDirectory: "/")
+            request.environment.merge(
+                ["QP_AGENT": "A", "QP_INCARNATION": "1", "QP_RUN_DIR": directory.path]) { $1 }
+            let outcome = try rig.launch(request)
+            let leader = try #require(outcome.pid)
+            known.insert(leader)
+            let target = Containment.Target(agent: "A", incarnation: 1, leader: leader)
+            let complete = try rig.loop.run(untilMs: 10_000) {
+                // Reading the table again needs the loop to turn.
+                rig.loop.schedule(afterMs: 5) {}
+                return containment.members(of: target).count >= 7
+            }
+            #expect(complete)
+            let members = containment.members(of: target).map(\.pid)
+            var empty = false
+            containment.clear(target) { empty = true }
+            #expect(try rig.loop.run(untilMs: 10_000) { empty })
+            _ = try rig.reap(leader)
+            for pid in members { #expect(ProcessTable.row(of: pid)?.isAlive != true) }
+        }
+    }
+
+    @Test func anEmptyTreeIsKnownAtOnce() throws {
+        let rig = try LauncherRig()
+        let containment = Containment(loop: rig.loop, runDirectory: "/nowhere") { _ in true }
+        var empty = false
+        containment.clear(.init(agent: "A", incarnation: 1, leader: nil)) { empty = true }
+        #expect(empty)
+    }
+}
+
+@Suite("Limits: asked, applied, read back", .serialized)
+struct LimitPlanTests {
+    private func plan(root: Bool = true) throws -> LimitPlan {
+        var settings = LimitSettings()
+        settings.memory = ByteSize("256M")
+        settings.cpu = 0.5
+        settings.processes = 64
+        settings.files = 100
+        settings.fileSize = ByteSize("1G")
+        settings.core = ByteSize("0")
+        settings.nice = 3
+        return LimitPlan(settings, sandbox: SandboxSettings(), isRoot: root, hardLimit: { _ in 50 })
+    }
+
+    @Test func statusTellsWhatTheKernelEnforces() throws {
+        let rig = try LauncherRig()
+        var request = LaunchRequest(
+            executable: "/bin/sleep", arguments: ["sleep", "1000"], environment: [:], workingDirectory: "/")
+        let plan = try plan()
+        plan.apply(to: &request)
+        let outcome = try rig.launch(request)
+        let pid = try #require(outcome.pid)
+        let limits = plan.enforced(on: pid)
+        kill(pid, SIGKILL)
+        _ = try rig.reap(pid)
+        func limit(_ name: String) -> LimitStatus? { limits.first { $0.resource == name } }
+        #expect(limit("memory")?.enforced == "256M" && limit("memory")?.mechanism == "rlimit")
+        #expect(limit("files")?.enforced == "100")
+        #expect(limit("fileSize")?.enforced == "1G")
+        #expect(limit("core")?.enforced == "0")
+        #expect(limit("nice")?.enforced == "3" && limit("nice")?.mechanism == "setpriority")
+        #expect(limit("cpu") == LimitStatus(resource: "cpu", requested: "0.5", enforced: nil, mechanism: nil))
+        #expect(limit("processes")?.enforced == nil)
+    }
+
+    @Test func whatOnlyRootMayRaiseIsCappedForOthers() throws {
+        let limits = try plan(root: false).limits
+        #expect(limits.first { $0.resource == "files" }?.value == 50)
+        #expect(limits.first { $0.resource == "core" }?.value == 0)
+    }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import Testing
+
+@testable import Host
+
+/// Where the build put the executables.
+enum Binaries {
+    /// The build folder holds the executables beside the test bundle; found from the running process and this file.
+    static func path(of name: String) throws -> String {
+        let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        var candidates = [
+            Bundle.main.bundleURL.path, URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path,
+        ]
+        candidates += CommandLine.arguments.filter { $0.hasSuffix(".xctest") }
+            .map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
+        candidates += ["debug", "release"].map { package.appendingPathComponent(".build/\($0)").path }
+        let found = candidates.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+        return try #require(found, "\(name) must have been built")
+    }
+
+    static func launcher() throws -> String { try path(of: "agent-launcher") }
+}
+
+struct TemporaryDirectory {
+    let path: String
+
+    /// Writes a file and returns its path.
+    func file(_ name: String, _ content: String, mode: mode_t = 0o644) throws -> String {
+        let full = "\(path)/\(name)"
+        try Data(content.utf8).write(to: URL(fileURLWithPath: full))
+        chmod(full, mode)
+        return full
+    }
+}
+
+/// A fresh directory with a short path (Unix socket paths end at 107 bytes), removed afterwards.
+func withTemporaryDirectory<T>(_ body: (TemporaryDirectory) throws -> T) throws -> T {
+    var template = Array("/tmp/qp-XXXXXX\0".utf8CString.dropLast())
+    let path = try template.withUnsafeMutableBufferPointer { buffer in
+        String(cString: try #require(mkdtemp(buffer.baseAddress!)))
+    }
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    return try body(TemporaryDirectory(path: path))
+}

@@ -1,0 +1,228 @@
+import CLinux
+import Foundation
+import Testing
+import Wire
+
+@testable import Host
+
+/// A real supervisor process over a folder of agents made for one test, and a client of its control socket.
+final class SupervisorRig {
+    let path: String
+    private(set) var process: Process?
+    private var client: ControlLine?
+
+    /// `configuration`: the members of supervisor.json.
+    init(_ configuration: String = "") throws {
+        var template = Array("/tmp/qp-XXXXXX\0".utf8CString.dropLast())
+        path = try template.withUnsafeMutableBufferPointer { String(cString: try #require(mkdtemp($0.baseAddress!))) }
+        mkdir("\(path)/agents", 0o755)
+        try configure(configuration)
+    }
+
+    deinit {
+        if let process, process.isRunning {
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+        }
+        Containment.sweep(environment: "QP_RUN_DIR=\(path)/run")
+        // A killed supervisor leaves its branch of the cgroup tree; making it anew clears the old one away.
+        CgroupBranch(runDirectory: "\(path)/run")?.remove()
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    func configure(_ members: String) throws {
+        let start = #"{ "runDirectory": "run", "agentsDirectory": "agents""#
+        try write("supervisor.json", start + (members.isEmpty ? "" : ", \(members)") + " }")
+    }
+
+    func write(_ name: String, _ content: String, mode: mode_t = 0o644) throws {
+        try Data(content.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
+        chmod("\(path)/\(name)", mode)
+    }
+
+    /// A drop-in script with a manifest (its members without `executable`).
+    func agent(_ name: String, _ script: String, manifest: String? = nil) throws {
+        if let manifest {
+            mkdir("\(path)/agents/\(name)", 0o755)
+            let rest = manifest.isEmpty ? "" : ", \(manifest)"
+            try write("agents/\(name)/agent.json", #"{ "executable": "main""# + rest + " }")
+            try write("agents/\(name)/main", script, mode: 0o755)
+        } else {
+            try write("agents/\(name)", script, mode: 0o755)
+        }
+    }
+
+    static let sleeper = "#!/bin/sh\nexec sleep 1000\n"
+
+    @discardableResult
+    func start(_ arguments: [String] = []) throws -> SupervisorRig {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try Binaries.path(of: "supervisor"))
+        process.arguments = ["--config", "\(path)/supervisor.json"] + arguments
+        _ = FileManager.default.createFile(atPath: "\(path)/output", contents: nil)
+        let output = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(path)/output"))
+        process.standardOutput = output
+        process.standardError = output
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        self.process = process
+        client = nil
+        return self
+    }
+
+    var output: String { (try? String(contentsOfFile: "\(path)/output", encoding: .utf8)) ?? "" }
+
+    /// Polls a condition that no event tells; bounded.
+    func wait(
+        _ what: String, seconds: Double = 15, _ location: SourceLocation = #_sourceLocation,
+        _ condition: () throws -> Bool
+    ) throws {
+        let end = EventLoop.now() + .fractionalSeconds(seconds)
+        while EventLoop.now() < end {
+            if try condition() { return }
+            usleep(5_000)
+        }
+        Issue.record("not within \(seconds) s: \(what)\n\(output)", sourceLocation: location)
+        throw Timeout()
+    }
+
+    struct Timeout: Error {}
+
+    /// Waits until the control socket answers.
+    func connect() throws {
+        guard client == nil else { return }
+        try wait("control socket") {
+            client = ControlLine(path: "\(path)/run/control.sock")
+            return client != nil
+        }
+    }
+
+    func newClient() throws -> ControlLine { try #require(ControlLine(path: "\(path)/run/control.sock")) }
+
+    func call(_ command: ControlCommand) throws -> ControlMessage {
+        try connect()
+        return try client!.call(command)
+    }
+
+    func status() throws -> StatusReport {
+        guard case .result(_, let value) = try call(.status) else { throw Timeout() }
+        return try value.decoded(as: StatusReport.self)
+    }
+
+    func agent(_ name: String) throws -> AgentStatus {
+        try #require(try status().agents.first { $0.name == name })
+    }
+
+    func waitFor(
+        _ name: String, _ state: AgentState, incarnation: Int? = nil, _ location: SourceLocation = #_sourceLocation
+    ) throws -> AgentStatus {
+        var last: AgentStatus?
+        try wait("\(name) \(state) \(incarnation.map(String.init) ?? "")", location) {
+            last = try agent(name)
+            return last?.state == state && (incarnation == nil || last?.incarnation == incarnation)
+        }
+        return try #require(last)
+    }
+
+    /// Waits until the agent has written this line.
+    func waitForLine(_ text: String, of name: String, _ location: SourceLocation = #_sourceLocation) throws {
+        try wait("line of \(name): \(text)", location) {
+            guard case .result(_, let value) = try call(.logs(agent: name, lines: 50, follow: false)) else {
+                return false
+            }
+            return try value.decoded(as: LogsReport.self).lines.contains { $0.text == text }
+        }
+    }
+
+    /// SIGTERM, and the exit code.
+    func stop(_ signal: Int32 = SIGTERM, _ location: SourceLocation = #_sourceLocation) throws -> Int32 {
+        let process = try #require(process)
+        kill(process.processIdentifier, signal)
+        try wait("end of the supervisor", location) { !process.isRunning }
+        return process.terminationStatus
+    }
+
+    /// Waits for the end without asking for it.
+    func exitCode() throws -> Int32 {
+        let process = try #require(process)
+        try wait("end of the supervisor") { !process.isRunning }
+        return process.terminationStatus
+    }
+
+    /// Living processes of this rig's agents.
+    func survivors() -> [pid_t] {
+        ProcessTable.rows().filter { row in
+            row.isAlive && ProcessTable.environment(of: row.pid, ["QP_RUN_DIR"])["QP_RUN_DIR"] == "\(path)/run"
+        }.map(\.pid)
+    }
+}
+
+/// A blocking connection to a control socket, with a time limit on every read.
+final class ControlLine {
+    private let socket: Descriptor
+    private var decoder = LineDecoder(maxBytes: Limits.maxControlLineBytes)
+    private var lines: [[UInt8]] = []
+    private var nextID: Int64 = 1
+
+    init?(path: String) {
+        let fd = qp_connect_unix(path)
+        guard fd >= 0 else { return nil }
+        socket = Descriptor(fd)
+        var limit = timeval(tv_sec: 15, tv_usec: 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    func send(_ bytes: [UInt8]) { _ = Glibc.send(socket.raw, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
+    func send(_ text: String) { send(Array(text.utf8)) }
+    func endSending() { shutdown(socket.raw, Int32(SHUT_WR)) }
+
+    /// The next line; nil at the end of the connection.
+    func receive() throws -> ControlMessage? {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while lines.isEmpty {
+            let count = recv(socket.raw, &buffer, buffer.count, 0)
+            if count == -1 { throw PosixError("recv") }
+            if count == 0 { return nil }
+            for case .line(let line) in decoder.append(buffer[..<count]) { lines.append(line) }
+        }
+        return try ControlMessage(line: lines.removeFirst())
+    }
+
+    func call(_ command: ControlCommand) throws -> ControlMessage {
+        let id = RequestID.integer(nextID)
+        nextID += 1
+        send(ControlRequest(id: id, command: command).line)
+        while let message = try receive() {
+            switch message {
+            case .result(id, _), .error(id: id, _, _, _): return message
+            default: continue
+            }
+        }
+        throw PosixError("recv", "connection closed", code: EPIPE)
+    }
+}
+
+extension ControlMessage {
+    /// The message of an error; nil for a result.
+    var refusal: String? {
+        if case .error(_, _, let message, _) = self { message } else { nil }
+    }
+
+    func report<Report: Decodable>(_ type: Report.Type) throws -> Report {
+        guard case .result(_, let value) = self else {
+            throw PosixError("call", refusal ?? "notification", code: EPROTO)
+        }
+        return try value.decoded(as: type)
+    }
+}
+
+extension Containment {
+    /// Test clean-up: kills whatever carries this variable.
+    static func sweep(environment: String) {
+        let parts = environment.split(separator: "=", maxSplits: 1).map(String.init)
+        for row in ProcessTable.rows() where row.pid != getpid() && row.isAlive {
+            if ProcessTable.environment(of: row.pid, [parts[0]])[parts[0]] == parts[1] { kill(row.pid, SIGKILL) }
+        }
+    }
+}

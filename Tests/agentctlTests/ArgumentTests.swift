@@ -1,0 +1,44 @@
+import ArgumentParser
+import Testing
+import Wire
+
+@testable import agentctl
+
+@Suite struct ArgumentTests {
+    @Test(arguments: [
+        ["--socket", "/a/b.sock", "status"], ["status", "--socket", "/a/b.sock"], ["status", "--socket=/a/b.sock"],
+    ])
+    func theSocketMayStandBeforeOrAfter(arguments: [String]) throws {
+        let command = try #require(AgentControl.parseAsRoot(arguments) as? StatusCommand)
+        #expect(try command.socket.path() == "/a/b.sock")
+        #expect(try command.socket.runDirectory() == "/a")
+    }
+
+    @Test func theContractsCommandsParse() throws {
+        for line in [
+            "status --json", "start A", "stop A B", "restart Guardian.ai", "logs A", "logs -f A", "logs -n 5 A",
+            "events",
+            "events -f", "reload", "top", "graph", "rpc status", "shutdown",
+        ] {
+            _ = try AgentControl.parseAsRoot(line.split(separator: " ").map(String.init))
+        }
+        let rpc = try #require(AgentControl.parseAsRoot(["rpc", "logs", #"{"agent":"A"}"#]) as? RPCCommand)
+        #expect(rpc.method == "logs" && rpc.json == #"{"agent":"A"}"#)
+    }
+
+    @Test(arguments: [
+        "nonsense", "status --bogus", "status extra", "start", "stop", "restart", "logs", "logs A B", "logs -n x A",
+        "logs -n -1 A", "logs -n 10001 A", "events -n 10001", "top -i 0", "top -n -1", "rpc", "rpc a b c", "--socket",
+    ])
+    func usageErrors(line: String) throws {
+        let arguments = line.split(separator: " ").map(String.init)
+        let error = try #require(throws: (any Error).self) { try AgentControl.parseAsRoot(arguments) }
+        // Main turns this into the contract's 2.
+        #expect(AgentControl.exitCode(for: error) == .validationFailure)
+    }
+
+    @Test func theVersionIsNoError() throws {
+        let error = try #require(throws: (any Error).self) { try AgentControl.parseAsRoot(["--version"]) }
+        #expect(AgentControl.exitCode(for: error) == .success)
+    }
+}

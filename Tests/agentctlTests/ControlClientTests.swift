@@ -1,0 +1,153 @@
+import Glibc
+import Testing
+import Wire
+
+@testable import agentctl
+
+/// A supervisor's end of the control socket. What it will answer is written before it is asked, so one thread is enough
+/// and nothing has to be waited for.
+private final class FakeSupervisor {
+    let folder: String
+    var path: String { folder + "/control.sock" }
+    private let listener: Int32
+    private var connection: Int32 = -1
+
+    init() throws {
+        var template = Array("/tmp/qp-XXXXXX".utf8CString)
+        folder = String(cString: try #require(mkdtemp(&template)))
+        listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let path = folder + "/control.sock"
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(bound == 0 && listen(listener, 4) == 0)
+    }
+
+    deinit {
+        hangUp()
+        close(listener)
+        unlink(path)
+        rmdir(folder)
+    }
+
+    func answer(_ text: String) throws {
+        if connection < 0 { connection = accept(listener, nil, nil) }
+        let bytes = Array(text.utf8)
+        try #require(write(connection, bytes, bytes.count) == bytes.count)
+    }
+
+    func hangUp() {
+        if connection >= 0 { close(connection) }
+        connection = -1
+    }
+
+    func asked() -> String {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = recv(connection, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+        return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
+}
+
+@Suite struct ControlClientTests {
+    private static func failure(_ body: () throws -> Void) -> Failure? {
+        do {
+            try body()
+            return nil
+        } catch {
+            return error as? Failure
+        }
+    }
+
+    private static func event(_ text: String) -> String {
+        #"{"jsonrpc":"2.0","method":"log","params":{"agent":"A","text":"\#(text)"}}"# + "\n"
+    }
+
+    @Test func asksAndHears() throws {
+        let supervisor = try FakeSupervisor()
+        var client = try ControlClient(path: supervisor.path)
+        try supervisor.answer(
+            """
+            {"jsonrpc":"2.0","method":"event","params":{}}
+            {"jsonrpc":"2.0","id":99,"result":"of another"}
+            {"jsonrpc":"2.0","id":1,"result":{"message":"stopped A","agents":["A"]}}
+
+            """)
+        let report = try client.call(.stop(["A"]), as: CommandReport.self)
+        #expect(report == CommandReport(message: "stopped A", agents: ["A"]))
+        #expect(supervisor.asked() == #"{"jsonrpc":"2.0","id":1,"method":"stop","params":{"agent":"A"}}"# + "\n")
+        try supervisor.answer(#"{"jsonrpc":"2.0","id":2,"result":[1]}"# + "\n")
+        let odd = try client.call(method: "odd", params: .array([.null]))
+        #expect(odd.text == "[1]")
+        #expect(supervisor.asked() == #"{"jsonrpc":"2.0","id":2,"method":"odd","params":[null]}"# + "\n")
+    }
+
+    @Test func aRefusalIsToldWithItsDetails() throws {
+        let supervisor = try FakeSupervisor()
+        var client = try ControlClient(path: supervisor.path)
+        try supervisor.answer(
+            #"{"jsonrpc":"2.0","id":1,"error":{"code":-32003,"message":"nothing changed","data":["a: b","c: d"]}}"#
+                + "\n")
+        let failure = Self.failure { _ = try client.call(.reload) }
+        #expect(failure?.code == .refused && failure?.message == "nothing changed\n  a: b\n  c: d")
+    }
+
+    @Test func aRequestThatCouldNotBeReadIsARefusal() throws {
+        let supervisor = try FakeSupervisor()
+        var client = try ControlClient(path: supervisor.path)
+        try supervisor.answer(#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"what?"}}"# + "\n")
+        let failure = Self.failure { _ = try client.call(.status) }
+        #expect(failure?.code == .refused && failure?.message == "what?")
+    }
+
+    @Test func followsUntilTheEnd() throws {
+        let supervisor = try FakeSupervisor()
+        var client = try ControlClient(path: supervisor.path)
+        try supervisor.answer(#"{"jsonrpc":"2.0","id":1,"result":{"lines":[]}}"# + "\n")
+        _ = try client.call(.logs(agent: "A", lines: 1, follow: true))
+        let whole = Self.event("one") + Self.event("two")
+        try supervisor.answer(String(whole.prefix(40)))
+        try supervisor.answer(String(whole.dropFirst(40)))
+        // What was asked must be read, or closing would reset the connection.
+        _ = supervisor.asked()
+        supervisor.hangUp()
+        var texts: [String?] = []
+        while let notification = try client.nextNotification() { texts.append(notification.params["text"]?.string) }
+        #expect(texts == ["one", "two"])
+    }
+
+    @Test func anAnswerThatIsNone() throws {
+        for text in ["hello\n", "{}\n", "[]\n"] {
+            let supervisor = try FakeSupervisor()
+            var client = try ControlClient(path: supervisor.path)
+            try supervisor.answer(text)
+            let failure = Self.failure { _ = try client.call(.status) }
+            #expect(failure?.code == .refused)
+        }
+        let supervisor = try FakeSupervisor()
+        var client = try ControlClient(path: supervisor.path)
+        try supervisor.answer(#"{"jsonrpc":"2.0","id":1,"result":{"agents":5}}"# + "\n")
+        let failure = Self.failure { _ = try client.call(.status, as: StatusReport.self) }
+        #expect(failure?.message.contains("use the agentctl of the same build") == true)
+    }
+
+    @Test func noSupervisor() throws {
+        let supervisor = try FakeSupervisor()
+        var client = try ControlClient(path: supervisor.path)
+        try supervisor.answer("")
+        supervisor.hangUp()
+        let failure = Self.failure { _ = try client.call(.status) }
+        #expect(failure?.code == .noSupervisor, "\(failure?.message ?? "")")
+
+        for path in ["/nowhere/control.sock", supervisor.folder, "/dev/null"] {
+            let failure = Self.failure { _ = try ControlClient(path: path) }
+            #expect(failure?.code == .noSupervisor && failure?.message.contains(path) == true, "\(path)")
+        }
+        let long = Self.failure { _ = try ControlClient(path: "/" + String(repeating: "x", count: 107)) }
+        #expect(long?.code == .usage)
+    }
+}

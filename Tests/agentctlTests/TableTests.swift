@@ -1,0 +1,114 @@
+import Testing
+import Wire
+
+@testable import agentctl
+
+@Suite struct TableTests {
+    private static func agent(
+        _ name: String, _ state: AgentState, pid: Int32? = nil, limits: [LimitStatus] = [],
+        exit: Wire.ExitStatus? = nil,
+        message: String? = nil
+    ) -> AgentStatus {
+        AgentStatus(
+            name: name, role: .information, state: state, pid: pid, incarnation: 1, restarts: exit == nil ? 0 : 3,
+            uptimeSeconds: 75.4, rssBytes: 12_900_000, cpuPercent: 1.26, limits: limits, lastExit: exit,
+            message: message)
+    }
+
+    static let report = StatusReport(
+        supervisor: SupervisorStatus(pid: 1, version: "0.1.0", startedAt: "2026-01-01T00:00:00Z", adopted: 2),
+        agents: [
+            agent(
+                "SentimentX", .running, pid: 12_345,
+                limits: [
+                    LimitStatus(resource: "memory", requested: "256M", enforced: "256M", mechanism: "cgroup-v2"),
+                    LimitStatus(resource: "cpu", requested: "0.5", enforced: nil, mechanism: nil),
+                ], exit: .init(cause: .signal, signal: "SIGKILL", code: nil, at: "t", lastLog: [])),
+            agent(
+                "Guardian.ai", .failed,
+                exit: .init(cause: .execFailed, signal: nil, code: 127, at: "t", lastLog: []), message: "no program"),
+        ])
+
+    @Test func statusTable() {
+        #expect(
+            StatusTable.lines(Self.report, width: 120, colour: false)
+                == [
+                    "supervisor 0.1.0, pid 1, since 2026-01-01T00:00:00Z, took over 2, 2 agents",
+                    "NAME         ROLE         STATE      PID  RESTARTS  UPTIME  RSS   CPU  LIMITS                 LAST EXIT",
+                    "SentimentX   information  running  12345         3   1m15s  12M  1.3%  memory 256M cpu 0.5!  SIGKILL",
+                    "Guardian.ai  information  failed       -         3       -    -     -  -                     exec-failed exit 127",
+                    "Guardian.ai: no program", "! a limit marked so is asked for and not enforced on this machine",
+                ].map { $0.replacing("LIMITS                 LAST", with: "LIMITS                LAST") })
+    }
+
+    @Test(arguments: [60, 80, 100, 120, 300])
+    func noLineIsLongerThanTheTerminal(width: Int) {
+        var report = Self.report
+        report.agents[0].name = String(repeating: "n", count: 64)
+        let lines = StatusTable.lines(report, width: width, colour: false)
+        let table = lines[1...3]
+        // Below 80 the fixed columns alone need more.
+        #expect(table.allSatisfy { $0.count <= max(width, 92) }, "\(table.map(\.count))")
+        #expect(table.allSatisfy { $0.last != " " })
+    }
+
+    @Test func coloursDoNotMoveColumns() {
+        let plain = StatusTable.lines(Self.report, width: 120, colour: false)
+        let coloured = StatusTable.lines(Self.report, width: 120, colour: true)
+        #expect(coloured[2].contains("\u{1B}[32mrunning\u{1B}[0m"))
+        #expect(coloured[3].contains("\u{1B}[31mfailed\u{1B}[0m"))
+        let bare = coloured.map { $0.replacing(/\u{1B}\[[0-9]+m/, with: "") }
+        #expect(bare == plain)
+    }
+
+    @Test func graphTable() {
+        let wire = WireReport(
+            from: PortID("Feed.book")!, to: PortID("Guardian.ai.book")!, type: "BookUpdate", delivery: .stream,
+            feedback: true, sent: 1_000, received: 990, dropped: 10, latencyP50Ns: 850, latencyP99Ns: 12_340,
+            latencyMaxNs: 4_560_000)
+        let report = GraphReport(
+            agents: [
+                .init(name: "Feed", role: .ingest, state: .running),
+                .init(name: "hello.sh", role: .utility, state: .done),
+            ], wires: [wire])
+        #expect(
+            GraphTable.lines(report, width: 120, colour: false) == [
+                "FROM       TO                TYPE        DELIVERY  SENT  RECEIVED  LOST  DUP    P50     P99    MAX",
+                "Feed.book  Guardian.ai.book  BookUpdate  stream ↺  1000       990    10    0  850ns  12.3µs  4.6ms",
+                "↺ closes a cycle: nobody waits for it at start", "without wires: hello.sh",
+            ])
+    }
+
+    @Test func anAgentsWordsCannotBreakTheTable() {
+        #expect(Table.Cell("a\nb\tc\r\nd").text == "a b c d")
+    }
+
+    @Test(
+        arguments: [
+            (0, "0.0s"), (3.24, "3.2s"), (59.9, "59.9s"), (59.96, "1m00s"), (3_599.4, "59m59s"), (3_600, "1h00m"),
+            (86_399, "23h59m"), (86_400, "1d00h"), (-1, "-"), (.nan, "-"), (.infinity, "-"),
+        ] as [(Double, String)])
+    func durations(seconds: Double, text: String) { #expect(Quantity.duration(seconds: seconds) == text) }
+
+    @Test(
+        arguments: [
+            (0, "0"), (1_023, "1023"), (1_024, "1.0K"), (1_536, "1.5K"), (10_240, "10K"), (1_048_064, "1.0M"),
+            (12_900_000, "12M"), (1 << 40, "1.0T"), (-1, "-"),
+        ] as [(Int64, String)])
+    func sizes(bytes: Int64, text: String) { #expect(Quantity.bytes(bytes) == text) }
+
+    @Test func spans() {
+        #expect(Quantity.nanoseconds(nil) == "-" && Quantity.nanoseconds(999) == "999ns")
+        #expect(Quantity.nanoseconds(2_000_000_000) == "2.0s" && Quantity.percent(.nan) == "-")
+        #expect(Quantity.rounded(-0.25, places: 1) == "-0.3" && Quantity.percent(99.96) == "100.0%")
+    }
+
+    @Test func events() {
+        let event = EventRecord(
+            sequence: 12, at: "t", kind: "state", agent: "A", from: .starting, to: .running, message: "ready")
+        #expect(EventsCommand.line(event) == "12 t A starting → running: ready")
+        #expect(
+            EventsCommand.line(EventRecord(sequence: 1, at: "t", kind: "reload", message: "done")) == "1 t reload: done"
+        )
+    }
+}
