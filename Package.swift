@@ -37,6 +37,13 @@ let package = Package(
         .target(name: "Audit", dependencies: ["Wire", "Market", "Journal"]),
         .target(name: "Host", dependencies: ["CLinux", "Wire", "Supervision", "Audit"]),
 
+        // Measurements: `make bench`.
+        .executableTarget(
+            name: "chain-bare", dependencies: ["CZeroMQ"], path: "Tests/Bench/chain-bare",
+            linkerSettings: [.linkedLibrary("zmq")]),
+        .executableTarget(name: "bench-agent", dependencies: ["AgentKit", "Wire"], path: "Tests/Bench/bench-agent"),
+        .executableTarget(name: "bench", path: "Tests/Bench/bench"),
+
         .executableTarget(name: "agent-launcher", dependencies: ["CLinux"]),
         .executableTarget(
             name: "supervisor",
@@ -59,6 +66,9 @@ let package = Package(
         agent("NeuralArb", ["Market"]),
         agent("LiquidityFlow", ["Market"]),
         agent("PaperVenue", ["Market"]),
+
+        // Misbehaving agents, for the end-to-end tests.
+        .executableTarget(name: "misbehave", path: "Tests/Fixtures/misbehave"),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
@@ -78,6 +88,7 @@ let package = Package(
                 "VolatilityNexus", "Guardian", "RiskSentinel", "NeuralArb", "LiquidityFlow", "PaperVenue",
             ]),
         tests("agentctl", ["agentctl", "Wire"]),
+        tests("EndToEnd", ["Wire", "Journal"]),
     ],
     swiftLanguageModes: [.v6]
 )

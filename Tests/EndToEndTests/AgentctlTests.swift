@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+import Wire
+
+extension EndToEnd {
+    /// Every command against a live fleet, with its exit codes: 0 done, 1 refused or failed, 2 usage, 69 no supervisor.
+    @Suite struct Agentctl {
+        @Test("stop, start and restart act on one agent and leave the others alone")
+        func steering() throws {
+            try withMarket { run in
+                let before = try run.settled()
+                let feed = try #require(before.agents.first { $0.name == "MarketFeed" })
+
+                #expect(try run.ctl("stop", "AlphaScanner").exit == .code(0))
+                let stopped = try run.agent("AlphaScanner", is: .stopped)
+                #expect(stopped.pid == nil)
+                #expect(stopped.lastExit?.cause == .operator)
+
+                #expect(try run.ctl("start", "AlphaScanner").exit == .code(0))
+                let started = try run.agent("AlphaScanner", is: .running)
+                #expect(started.incarnation == 2)
+                #expect(started.restarts == 0, "an operator's start is not a restart of the supervisor's")
+
+                let restart = try run.ctl("restart", "AlphaScanner")
+                #expect(restart.exit == .code(0))
+                #expect(restart.output.contains("AlphaScanner"))
+                let restarted = try run.agent("AlphaScanner", is: .running)
+                #expect(restarted.incarnation == 3)
+                #expect(restarted.pid != started.pid)
+
+                let after = try run.agent("MarketFeed", is: .running)
+                #expect(after.pid == feed.pid, "the producer was not touched")
+                let table = try run.ctl("status")
+                for word in ["MarketFeed", "AlphaScanner", "running", "ingest", "information"] {
+                    #expect(table.output.contains(word), "\(table.output)")
+                }
+                try run.stop()
+            }
+        }
+
+        @Test("logs, events, graph, top, rpc and reload show and do what they say")
+        func looking() throws {
+            try withMarket { run in
+                try run.settled()
+                let logs = try run.ctl("logs", "MarketFeed", "-n", "50")
+                #expect(logs.exit == .code(0))
+                #expect(!logs.output.isEmpty)
+
+                let events = try run.events()
+                #expect(events.map(\.sequence) == Array(1...UInt64(events.count)), "numbered without a gap")
+                #expect(events.contains { $0.agent == "MarketFeed" && $0.to == .running })
+
+                let table = try run.ctl("graph")
+                #expect(table.exit == .code(0))
+                #expect(table.output.contains("MarketFeed.book"))
+                try eventually("the graph counts messages", detail: { run.story }) {
+                    let wire = try run.graph().wires.first { "\($0.to)" == "AlphaScanner.book" }
+                    return (wire?.received ?? 0) > 0 && wire?.latencyP50Ns != nil ? true : nil
+                }
+
+                let top = try run.ctl("top", "-n", "1")
+                #expect(top.exit == .code(0))
+                #expect(top.output.contains("AlphaScanner"))
+
+                let rpc = try run.ctl("rpc", "status")
+                #expect(rpc.exit == .code(0))
+                #expect(try JSONDecoder().decode(StatusReport.self, from: Data(rpc.output.utf8)).agents.count == 2)
+                let parameters = try run.ctl("rpc", "logs", #"{"agent": "MarketFeed", "lines": 1}"#)
+                #expect(try JSONDecoder().decode(LogsReport.self, from: Data(parameters.output.utf8)).lines.count == 1)
+
+                let reload = try run.ctl("reload")
+                #expect(reload.exit == .code(0))
+                #expect(reload.output.contains("nothing has changed"))
+                try run.stop()
+            }
+        }
+
+        @Test("what can't be done is refused with its reason")
+        func refusals() throws {
+            try withMarket { run in
+                try run.settled()
+                for arguments in [
+                    ["stop", "Nobody"], ["start", "Nobody"], ["restart", "Nobody"], ["logs", "Nobody"],
+                ] {
+                    let outcome = try run.place.agentctl(arguments)
+                    #expect(outcome.exit == .code(1), "\(arguments)")
+                    #expect(outcome.error.contains("\"Nobody\""), "\(outcome.error)")
+                }
+                #expect(try run.ctl("rpc", "no-such-method").exit == .code(1))
+                for arguments in [
+                    ["frobnicate"], ["stop"], ["logs"], ["rpc", "status", "{"], ["top", "--interval", "0"],
+                    ["logs", "MarketFeed", "-n", "x"],
+                ] {
+                    #expect(try run.place.agentctl(arguments).exit == .code(2), "\(arguments)")
+                }
+                try run.stop()
+            }
+        }
+
+        @Test("followers see what happens as it happens")
+        func following() throws {
+            try withMarket { run in
+                try run.settled()
+                let events = try Program(
+                    Programs.agentctl, ["events", "-f", "--json", "--socket", run.place.socket], in: run.place.path,
+                    name: "events")
+                let logs = try Program(
+                    Programs.agentctl, ["logs", "-f", "AlphaScanner", "--socket", run.place.socket],
+                    in: run.place.path, name: "logs")
+                try eventually("both follow") { !events.output.isEmpty && !logs.output.isEmpty ? true : nil }
+                let said = logs.output.count
+                #expect(try run.ctl("restart", "AlphaScanner").exit == .code(0))
+                try eventually("the restart is followed", detail: { events.output }) {
+                    let records = try SupervisorRun.events(in: events.output)
+                    let isBack = records.contains {
+                        $0.agent == "AlphaScanner" && $0.incarnation == 2 && $0.to == .running
+                    }
+                    return isBack && logs.output.count > said ? true : nil
+                }
+                try run.stop()
+                // Their supervisor is gone: they say so and end.
+                #expect(try events.outcome().exit == .code(69))
+                #expect(try logs.outcome().exit == .code(69))
+            }
+        }
+
+        @Test("shutdown stops everything and the supervisor exits 0")
+        func shutdown() throws {
+            try withMarket { run in
+                try run.settled()
+                #expect(try run.ctl("shutdown").exit == .code(0))
+                #expect(try run.finish().exit == .code(0))
+                let late = try run.ctl("status")
+                #expect(late.exit == .code(69))
+                #expect(late.error.contains("no supervisor"))
+            }
+        }
+
+        @Test("the socket is found by QP_SOCKET and by ./supervisor.json, and is private")
+        func socket() throws {
+            try withMarket { run in
+                try run.settled()
+                let byVariable = try Program.run(
+                    Programs.agentctl, ["status", "--json"], environment: ["QP_SOCKET": run.place.socket])
+                #expect(byVariable.exit == .code(0))
+                let byFile = try Program(Programs.agentctl, ["status", "--json"], in: run.place.path, name: "byFile")
+                #expect(try byFile.outcome().exit == .code(0))
+                var info = stat()
+                #expect(stat(run.place.socket, &info) == 0 && info.st_mode & 0o777 == 0o600)
+                try run.stop()
+            }
+        }
+
+        /// A feed and one agent that listens to it.
+        private func withMarket(_ body: (SupervisorRun) throws -> Void) throws {
+            try Place.with { place in
+                try place.adopt("MarketFeed", "AlphaScanner")
+                try place.configure(#"{ "agents": { "MarketFeed": { "settings": { "pace": "20x" } } } }"#)
+                try place.withSupervisor { try body($0) }
+            }
+        }
+    }
+}
