@@ -6,8 +6,9 @@ extension EndToEnd {
     /// The whole fleet while a simulated market runs on and on.
     @Suite struct LiveFleet {
         static let configuration = """
-            { "agents": { "MarketFeed": { "settings": { "pace": "20x", "seed": 7 } },
-                          "TextFeed": { "settings": { "pace": "100x" } } } }
+            { "agents": { \(WholeLoop.eager),
+                "MarketFeed": { "settings": { "pace": "10x", "seed": 7 } },
+                "TextFeed": { "settings": { "pace": "100x" } } } }
             """
 
         @Test("every agent is a process of its own, inside the limits that are shown")

@@ -29,7 +29,7 @@ extension EndToEnd {
                 #expect(path.orders.count == summary.orders.total)
                 #expect(path.fills.count == summary.fills)
 
-                try Trace.last(place).expectWholeLoop()
+                try Trace.expectWholeLoop(place)
                 try Self.expectTraceIsTold(place)
             }
         }
@@ -50,15 +50,21 @@ extension EndToEnd {
                 #expect(summary.fills > 0)
                 #expect(summary.positions.contains { $0.symbol == "BTCUSDT" })
                 try OrderPath(place).expectKept()
-                try Trace.last(place).expectWholeLoop()
+                try Trace.expectWholeLoop(place)
             }
         }
 
+        /// Trades often and for small reasons, so that a few seconds of market will do.
+        static let eager = """
+            "NeuralArb": { "settings": {
+                "cooldownMs": 10, "validMs": 100, "feeBps": 0, "thresholdBps": 0.01, "weight.order_flow": 0.5 } }
+            """
         /// Everything that is read has an end.
         static let simulation = """
-            { "agents": {
-                "MarketFeed": { "settings": { "events": 20000, "pace": "max", "seed": 7 } },
-                "TextFeed": { "settings": { "file": "../../texts.jsonl", "pace": "max" } } } }
+            { "agents": { \(eager),
+                "MarketFeed": { "settings": { "events": 12000, "pace": "20x", "seed": 7 } },
+                "TextFeed": { "settings": { "file": "../../texts.jsonl", "pace": "max" } },
+                "VolumeFeed": { "settings": { "pace": "max" } } } }
             """
         static let texts = """
             { "text": "$SIMUSD beats estimates, profit surges to a record" }
