@@ -28,6 +28,8 @@ extension EndToEnd {
                 #expect(restarted.incarnation == 3)
                 #expect(restarted.pid != started.pid)
 
+                #expect(!run.log(of: "AlphaScanner").contains("still come"), "it does not wait for those that go on")
+
                 let after = try run.agent("MarketFeed", is: .running)
                 #expect(after.pid == feed.pid, "the producer was not touched")
                 let table = try run.ctl("status")

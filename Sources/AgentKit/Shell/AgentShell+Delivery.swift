@@ -21,6 +21,7 @@ extension AgentShell {
         ping(at: receivedAt)
         do throws(FrameError) {
             let header = try Header(frame: frame)
+            if isStopping, header.sentAt <= stopAskedAt { lastOldFrameAt = receivedAt }
             guard header.payloadType == wire.type else {
                 throw .unexpectedType(header.payloadType, expected: wire.type)
             }

@@ -41,6 +41,9 @@ final class AgentShell<A: Agent> {
     var lastFrameAt = Instant.zero
     /// Told to stop: nothing new is begun.
     private(set) var isStopping = false
+    /// When it was asked to stop, and when the last frame came that had been sent before that.
+    var stopAskedAt = Instant.zero
+    var lastOldFrameAt = Instant.zero
 
     init(environment: AgentEnvironment, stopRequests: any StopRequests) throws {
         self.environment = environment
@@ -235,18 +238,19 @@ final class AgentShell<A: Agent> {
         return missing
     }
 
-    /// Reads what is still on the way and lets the agent say its last. Producers are stopped before their consumers, so
-    /// what is on the way ends.
+    /// Reads what is still on the way and lets the agent say its last. What was sent after the request to stop is not
+    /// waited for: when one agent alone is stopped, its producers go on for ever.
     private func drainAndStop() throws {
         notifier.stopping()
         isStopping = true
         turnNotBefore = nil
         let start = Clock.now()
-        lastFrameAt = max(lastFrameAt, start)
+        stopAskedAt = start
+        lastOldFrameAt = start
         while failure == nil {
             let now = Clock.now()
             // While outputs are full, inputs are not read: that nothing comes then says nothing.
-            let isQuiet = now - lastFrameAt >= StopLimits.quiet && !outputs.contains(where: \.isFull)
+            let isQuiet = now - lastOldFrameAt >= StopLimits.quiet && !outputs.contains(where: \.isFull)
             if isQuiet { break }
             guard now - start < StopLimits.drain else {
                 AgentLog.write(.warning, "stopping although messages still come after \(StopLimits.drain.seconds) s")
