@@ -23,8 +23,6 @@ public final class OneShot {
     static let patienceMs: Int64 = 500
 
     public private(set) var outcome = Outcome.interrupted
-    /// Messages at the end of streams that never arrived, by wire.
-    public private(set) var droppedAtEnd: [String: UInt64] = [:]
 
     private let supervisor: Supervisor
     private var detector = IdleDetector()
@@ -60,9 +58,7 @@ public final class OneShot {
         isLooking = true
         let activity = supervisor.activity()
         switch detector.observe(activity, at: EventLoop.now()) {
-        case .idle(let dropped):
-            droppedAtEnd = dropped
-            end(.completed)
+        case .idle: end(.completed)
         case .stuck(let reason): end(.stuck(reason: reason))
         case .working:
             let isNear = activity.agents.contains { $0.isSource && $0.isExhausted }
