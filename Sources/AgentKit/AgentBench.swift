@@ -29,7 +29,11 @@ public struct AgentBench<A: Agent> {
     /// When the agent wants its next turn, if it wants one.
     public private(set) var turnNotBefore: Instant?
 
-    private let registry: PortRegistry
+    /// Every event given so far and what came of it, for `checkReplay`.
+    var history: [(event: Event, at: Instant, effects: [Effects.Effect])] = []
+    /// Makes the agent once more, as it was at first.
+    let remake: () throws -> A
+    let registry: PortRegistry
     private var sequences: [UInt64]
     private var effects = Effects()
 
@@ -39,14 +43,18 @@ public struct AgentBench<A: Agent> {
         settings: [String: SettingValue] = [:], arguments: [String] = [], environment: [String: String] = [:],
         folder: String = ".", startedAt: Instant = Instant(nanoseconds: 1_000_000_000), startedUnixNs: Int64 = 0
     ) throws {
-        registry = PortRegistry(inputs: inputs, outputs: outputs)
+        let registry = PortRegistry(inputs: inputs, outputs: outputs)
+        let settings = Settings(settings)
+        remake = {
+            try A(
+                AgentStart(
+                    name: name, incarnation: 1, arguments: arguments, environment: environment, settings: settings,
+                    folder: folder, startedAt: startedAt, startedUnixNs: startedUnixNs, registry: registry))
+        }
+        self.registry = registry
         sequences = Array(repeating: 0, count: inputs.count)
         now = startedAt
-        let settings = Settings(settings)
-        agent = try A(
-            AgentStart(
-                name: name, incarnation: 1, arguments: arguments, environment: environment, settings: settings,
-                folder: folder, startedAt: startedAt, startedUnixNs: startedUnixNs, registry: registry))
+        agent = try remake()
         try settings.requireAllRead()
     }
 
@@ -94,6 +102,7 @@ public struct AgentBench<A: Agent> {
     private mutating func handle(_ event: Event) -> [Sent] {
         effects.removeAll()
         agent.handle(event, at: now, &effects)
+        history.append((event, now, effects.list))
         var sent: [Sent] = []
         for effect in effects.list {
             switch effect {

@@ -24,6 +24,11 @@ public enum AgentProcess {
         exit(0)
     }
 
+    /// As `run`; with a `durable` port, the agent's state outlives the process.
+    public static func run<A: DurableAgent>(durable agent: A.Type) -> Never {
+        run(agent)
+    }
+
     private static func fail(_ error: any Error, _ code: Int32) -> Never {
         AgentLog.write(.error, "\(error)")
         Notifier(path: getenv("NOTIFY_SOCKET").map { String(cString: $0) }).status("\(error)")
