@@ -52,11 +52,14 @@ public struct Message: Sendable {
     public var port: InputPort
     public var payload: Payload
     public var header: Header
+    /// Of an order at an agent of role venue: whether a risk agent has approved it. Refuse on anything but `valid`.
+    public var approval: ApprovalVerdict
 
-    public init(port: InputPort, payload: Payload, header: Header) {
+    public init(port: InputPort, payload: Payload, header: Header, approval: ApprovalVerdict = .notAsked) {
         self.port = port
         self.payload = payload
         self.header = header
+        self.approval = approval
     }
 
     /// To be passed to `Effects.send` when the answer is sent later than in this call of `handle`.

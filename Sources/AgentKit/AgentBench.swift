@@ -70,9 +70,12 @@ public struct AgentBench<A: Agent> {
         return handle(.turn)
     }
 
-    /// Delivers a message on the input port `name`, as the next of its sequence. Without `cause` it begins a trace.
+    /// Delivers a message on the input port `name`, as the next of its sequence. Without `cause` it begins a trace. An
+    /// order comes with the verdict `approval`, as if a venue's shell had checked it.
     @discardableResult
-    public mutating func receive(_ payload: Payload, on name: String, cause: Cause? = nil) -> [Sent] {
+    public mutating func receive(
+        _ payload: Payload, on name: String, cause: Cause? = nil, approval: ApprovalVerdict = .valid
+    ) -> [Sent] {
         guard let index = registry.inputs.firstIndex(where: { $0.name == name }) else {
             preconditionFailure("the bench has no input '\(name)'")
         }
@@ -82,7 +85,9 @@ public struct AgentBench<A: Agent> {
             payloadType: payload.type, output: output, incarnation: 1, sequence: sequences[index],
             trace: cause?.trace ?? TraceID(output: output, incarnation: 1, sequence: sequences[index]),
             originAt: cause?.originAt ?? now, sentAt: now, payloadBytes: 0)
-        return handle(.message(Message(port: InputPort(index: index), payload: payload, header: header)))
+        let verdict = payload.type == .order ? approval : .notAsked
+        return handle(
+            .message(Message(port: InputPort(index: index), payload: payload, header: header, approval: verdict)))
     }
 
     /// Moves the clock forward and fires the timers that become due, each at its own time.

@@ -37,6 +37,13 @@ public enum Limits {
     /// A configuration or manifest file.
     public static let maxConfigurationBytes = 1 << 20
 
+    // MARK: Approvals
+
+    /// Longest time an approval is good for, and so how long a replaced key must still verify.
+    public static let maxApprovalValidity = Nanoseconds.seconds(300)
+    /// Bytes in each name inside a decision that is signed.
+    public static let maxApprovalNameBytes = 256
+
     // MARK: Agents
 
     /// How long an agent waits for the consumers of its outputs before it reports ready without them.
