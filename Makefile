@@ -4,12 +4,13 @@
 #   make run FEED=<recording>     replay a recording to its end and print a summary (PACE=1x, 10x, max; default max)
 #   make test                     every test
 #   make bench                    latency and throughput beside bare libzmq, spawn to ready
+#   make bench-supervision        this supervisor beside runit, s6 and supervisord
 #   make soak                     a million simulated fault histories of the supervisor's core
 #   make lint | format | proto | clean | deps | build
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: run test build bench soak lint format proto clean deps
+.PHONY: run test build bench bench-supervision soak lint format proto clean deps
 
 SWIFT_BUILD := swift build
 # Static Swift runtime: starts four times as fast, and runs where no Swift is installed. Stripped: half the size.
@@ -39,6 +40,11 @@ test: deps
 
 bench: build
 	.build/release/bench
+
+# This supervisor beside runit, s6 and supervisord; takes some minutes and wants a quiet machine.
+bench-supervision: build
+	@.ci/deps runit s6 supervisor
+	.build/release/bench supervision
 
 # A million simulated histories of a fleet; a failing seed prints the command that replays it.
 soak: deps

@@ -42,6 +42,10 @@ let package = Package(
             name: "chain-bare", dependencies: ["CZeroMQ"], path: "Tests/Bench/chain-bare",
             linkerSettings: [.linkedLibrary("zmq")]),
         .executableTarget(name: "bench-agent", dependencies: ["AgentKit", "Wire"], path: "Tests/Bench/bench-agent"),
+        // Static, as the peers' own measurements have it: what the loader does is no supervisor's merit.
+        .executableTarget(
+            name: "stamp", path: "Tests/Bench/stamp",
+            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-static"])]),
         .executableTarget(name: "bench", path: "Tests/Bench/bench"),
 
         .executableTarget(name: "agent-launcher", dependencies: ["CLinux"]),
@@ -107,7 +111,7 @@ func tests(_ room: String, _ rooms: [Target.Dependency]) -> Target {
     .testTarget(name: room + "Tests", dependencies: rooms)
 }
 
-let inC = ["CLinux", "CAllocations", "agent-launcher", "chain-bare", "misbehave"]
+let inC = ["CLinux", "CAllocations", "agent-launcher", "chain-bare", "misbehave", "stamp"]
 // One settings list for all Swift targets.
 for target in package.targets where target.type != .system && !inC.contains(target.name) {
     target.swiftSettings = [

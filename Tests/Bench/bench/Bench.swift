@@ -1,10 +1,14 @@
 import Foundation
 
 /// `make bench`: what the platform costs, beside what it stands on, measured in one run so that the ratios mean something
-/// on a noisy machine. Everything runs on this machine; nothing is sent anywhere.
+/// on a noisy machine; `make bench-supervision` (`bench supervision`): this supervisor beside Debian's. Everything runs on this machine; nothing is sent anywhere.
 @main struct Bench {
     static func main() throws {
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+        if CommandLine.arguments.dropFirst() == ["supervision"] {
+            print(SupervisionTable(columns: try SupervisionBench(programs: programs).columns()).text)
+            return
+        }
         let chains = ChainBench(programs: programs)
         let spawns = SpawnBench(programs: programs)
         let rounds = ProcessInfo.processInfo.environment["BENCH_ROUNDS"].flatMap { Int($0) } ?? 3

@@ -1,0 +1,80 @@
+import Foundation
+
+/// One peer with its agents, running in a directory that goes at the end.
+final class SupervisedFleet {
+    static let startSeconds = 30.0
+    static let stopSeconds = 20.0
+
+    let peer: any Peer
+    let count: Int
+    let directory: String
+    let stamps: Stamps
+    private(set) var supervisor = Process()
+    /// From the start of the supervisor's process to the first instruction of the last agent; milliseconds.
+    private(set) var coldStartMs = 0.0
+
+    /// `mode`: of the `stamp` agent with a number.
+    init(_ peer: any Peer, count: Int, programs: String, mode: (Int) -> String = { _ in "plain" }) throws {
+        self.peer = peer
+        self.count = count
+        var template = Array("/tmp/qp-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw BenchError(description: "no temporary directory under /tmp") }
+        let directory = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        self.directory = directory
+        let stamps = try Stamps(path: "\(directory)/fifo")
+        self.stamps = stamps
+        let program = "\(directory)/stamp"
+        try FileManager.default.copyItem(atPath: "\(programs)/stamp", toPath: program)
+        try peer.prepare(directory, count: count) { folder, number in
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            guard link(program, "\(folder)/run") == 0 else { throw BenchError(description: "no link in \(folder)") }
+            try "\(stamps.path) \(number) \(mode(number))\n".write(
+                toFile: "\(folder)/stamp.conf", atomically: false, encoding: .utf8)
+        }
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+
+    /// Starts the supervisor and waits for the agents whose numbers are in `healthy` (all, without).
+    func start(healthy: Range<Int>? = nil) throws {
+        let command = peer.command(directory)
+        supervisor = Process()
+        supervisor.executableURL = URL(fileURLWithPath: command.program)
+        supervisor.arguments = command.arguments
+        supervisor.standardOutput = FileHandle.nullDevice
+        supervisor.standardError = FileHandle.nullDevice
+        let begun = monotonic()
+        try supervisor.run()
+        let stamps = try stamps.all(healthy ?? 0..<count, after: begun, within: Self.startSeconds)
+        coldStartMs = Double(stamps.values.map(\.at).max()! - begun) / 1e6
+    }
+
+    func stop() {
+        peer.stop(supervisor, directory)
+        let end = monotonic() + Int64(Self.stopSeconds * 1e9)
+        while supervisor.isRunning, monotonic() < end { usleep(20_000) }
+        if supervisor.isRunning { kill(supervisor.processIdentifier, SIGKILL) }
+        supervisor.waitUntilExit()
+        // What a supervisor left behind, of what was started here: agents are known by their stamps.
+        for stamp in stamps.latest.values where isAgent(stamp.pid) { kill(stamp.pid, SIGKILL) }
+    }
+
+    /// Whether the process still is one of this fleet's agents, and not somebody who got its number.
+    func isAgent(_ pid: pid_t) -> Bool {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd"))?.hasPrefix(directory) ?? false
+    }
+
+    var figures: ProcessFigures { ProcessFigures(root: supervisor.processIdentifier, agent: "run") }
+
+    /// Kills the newest incarnation of an agent; returns when.
+    func killAgent(_ number: Int) throws -> Int64 {
+        guard let stamp = stamps.latest[number] else { throw BenchError(description: "agent \(number) never came") }
+        let now = monotonic()
+        guard kill(stamp.pid, SIGKILL) == 0 else {
+            throw BenchError(description: "agent \(number) (\(stamp.pid)) was gone: \(String(cString: strerror(errno)))")
+        }
+        return now
+    }
+}
