@@ -23,7 +23,7 @@ deps:
 	@.ci/deps
 
 build: deps
-	$(SWIFT_BUILD) $(RELEASE)
+	QP_STATIC=1 $(SWIFT_BUILD) $(RELEASE)
 
 run: build
 ifeq ($(strip $(FEED)),)

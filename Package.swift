@@ -3,6 +3,13 @@ import PackageDescription
 
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
+/// For programs in C alone, in the builds of the Makefile that link the Swift runtime statically too: without it they load
+/// the C++ library at every start and carry its pages through every fork.
+let staticC: [LinkerSetting] =
+    Context.environment["QP_STATIC"] == nil
+    ? []
+    : [.unsafeFlags(["-Xclang-linker", "-static", "-Xclang-linker", "-Wno-unused-command-line-argument"])]
+
 // Rooms, lowest first. A target may depend only on targets above it in this file;
 // `.ci/check-imports` holds the sources to the same direction.
 let package = Package(
@@ -45,10 +52,10 @@ let package = Package(
         // Static, as the peers' own measurements have it: what the loader does is no supervisor's merit.
         .executableTarget(
             name: "stamp", path: "Tests/Bench/stamp",
-            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-static"])]),
+            linkerSettings: staticC),
         .executableTarget(name: "bench", path: "Tests/Bench/bench"),
 
-        .executableTarget(name: "agent-launcher", dependencies: ["CLinux"]),
+        .executableTarget(name: "agent-launcher", dependencies: ["CLinux"], linkerSettings: staticC),
         .executableTarget(
             name: "supervisor",
             dependencies: ["Host", .product(name: "ArgumentParser", package: "swift-argument-parser")]),

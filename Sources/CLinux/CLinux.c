@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -266,4 +268,29 @@ int qp_launch_socketpair(int pair[2]) {
     int bytes = 2 * QP_LAUNCH_MAX_BYTES;
     for (int i = 0; i < 2; i++) (void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     return 0;
+}
+
+// The parts of this program's file that were never written to: its text, and data that no relocation touched.
+static int release_segments(struct dl_phdr_info *info, size_t size, void *bytes) {
+    (void)size;
+    const ElfW(Phdr) *relro = NULL;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_GNU_RELRO) relro = &info->dlpi_phdr[i];
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || (part->p_flags & PF_W)) continue;
+        if (relro && part->p_vaddr < relro->p_vaddr + relro->p_memsz && relro->p_vaddr < part->p_vaddr + part->p_memsz)
+            continue;
+        uintptr_t from = (info->dlpi_addr + part->p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t to = (info->dlpi_addr + part->p_vaddr + part->p_filesz) & ~(page - 1);
+        if (to > from && madvise((void *)from, to - from, MADV_DONTNEED) == 0) *(size_t *)bytes += to - from;
+    }
+    return 1;  // The program itself comes first; libraries are shared with others anyway.
+}
+
+size_t qp_release_program_pages(void) {
+    size_t bytes = 0;
+    dl_iterate_phdr(release_segments, &bytes);
+    return bytes;
 }

@@ -42,6 +42,8 @@ extension Supervisor {
         let states = fleet.snapshot().map(\.state)
         guard !states.contains(.starting), states.contains(.running) else { return }
         hasGreeted = true
+        // Starting needs half of Foundation, serving very little of it: what only the start touched is given back.
+        loop.schedule(afterMs: Self.settleMs) { _ = qp_release_program_pages() }
         let running = states.count { $0 == .running }
         console.line(
             "\(running) of \(states.count) agents run; look at them with `agentctl status`, Ctrl-C stops them in order")

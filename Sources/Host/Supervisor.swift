@@ -31,6 +31,8 @@ public final class Supervisor {
 
     public static let version = "0.1.0"
     static let signals = [SIGTERM, SIGINT, SIGHUP, SIGCHLD]
+    /// How long after the start of the last agent the pages that only starting needed are given back.
+    static let settleMs: Int64 = 1_000
     /// How long a last answer may take to reach a slow client when the supervisor ends.
     static let lastWordsMs: Int64 = 250
     /// How long orphans may take to die when the supervisor ends.

@@ -45,6 +45,9 @@ int qp_reap(pid_t pid, struct qp_exit *out);
 int qp_cgroup_birth_survives(int directory);
 /// prctl(PR_SET_CHILD_SUBREAPER, 1).
 int qp_set_child_subreaper(void);
+/// Gives back the pages of this program's text and constants; the kernel maps those that are needed again from its cache.
+/// Returns how many bytes of address space that covered.
+size_t qp_release_program_pages(void);
 /// prlimit(2), reading only.
 int qp_get_rlimit(pid_t pid, int resource, uint64_t *soft, uint64_t *hard);
 /// open(2) with O_CLOEXEC added; the mode is used with O_CREAT only.

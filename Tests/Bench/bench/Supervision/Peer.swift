@@ -91,11 +91,13 @@ struct Supervisord: Peer {
     let isSlow = true
 
     func prepare(_ directory: String, count: Int, agent: (String, Int) throws -> Void) throws {
-        var text = "[supervisord]\nnodaemon=true\nlogfile=\(directory)/log\npidfile=\(directory)/pid\nminfds=4096\nuser=root\n"
+        var text =
+            "[supervisord]\nnodaemon=true\nlogfile=\(directory)/log\npidfile=\(directory)/pid\nminfds=4096\nuser=root\n"
         for number in 0..<count {
             let folder = "\(directory)/s/a\(number)"
             try agent(folder, number)
-            text += "[program:a\(number)]\ncommand=\(folder)/run\ndirectory=\(folder)\nautorestart=true\nstartretries=100\n"
+            text +=
+                "[program:a\(number)]\ncommand=\(folder)/run\ndirectory=\(folder)\nautorestart=true\nstartretries=100\n"
         }
         try text.write(toFile: "\(directory)/supervisord.conf", atomically: false, encoding: .utf8)
     }

@@ -19,7 +19,8 @@ final class Stamps {
     init(path: String) throws {
         self.path = path
         // Read and write: an end of file when the last agent goes would only be in the way.
-        guard mkfifo(path, 0o600) == 0, case let descriptor = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), descriptor >= 0
+        guard mkfifo(path, 0o600) == 0, case let descriptor = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC),
+            descriptor >= 0
         else { throw BenchError(description: "no FIFO at \(path): \(String(cString: strerror(errno)))") }
         self.descriptor = descriptor
     }
@@ -37,7 +38,8 @@ final class Stamps {
         }
         let stamp = bytes.withUnsafeBytes {
             Stamp(
-                number: Int($0.load(fromByteOffset: 0, as: Int32.self)), pid: $0.load(fromByteOffset: 4, as: Int32.self),
+                number: Int($0.load(fromByteOffset: 0, as: Int32.self)),
+                pid: $0.load(fromByteOffset: 4, as: Int32.self),
                 at: $0.load(fromByteOffset: 8, as: Int64.self))
         }
         latest[stamp.number] = stamp

@@ -73,7 +73,8 @@ final class SupervisedFleet {
         guard let stamp = stamps.latest[number] else { throw BenchError(description: "agent \(number) never came") }
         let now = monotonic()
         guard kill(stamp.pid, SIGKILL) == 0 else {
-            throw BenchError(description: "agent \(number) (\(stamp.pid)) was gone: \(String(cString: strerror(errno)))")
+            throw BenchError(
+                description: "agent \(number) (\(stamp.pid)) was gone: \(String(cString: strerror(errno)))")
         }
         return now
     }
