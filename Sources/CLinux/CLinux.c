@@ -87,6 +87,10 @@ int qp_set_nonblocking(int fd) {
     return flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+int qp_punch_hole(int fd, int64_t offset, int64_t bytes) {
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, bytes);
+}
+
 int qp_set_pipe_size(int fd, int bytes) { return fcntl(fd, F_SETPIPE_SZ, bytes); }
 
 ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count) {

@@ -5,8 +5,11 @@ import Glibc
 struct JournalDirectory {
     let path: String
 
-    /// A prepared segment without a name of its own yet.
-    var sparePath: String { path + "/spare" }
+    /// Prepared segments without a name of their own yet begin so; each claim has its own.
+    static let sparePrefix = "spare-"
+
+    /// The prepared segment of one claim.
+    func spare(of claim: JournalClaim) -> String { path + "/" + Self.sparePrefix + claim.name }
 
     func file(firstSequence: UInt64) -> String {
         path + "/" + SegmentHeader.fileName(firstSequence: firstSequence)
@@ -14,37 +17,33 @@ struct JournalDirectory {
 
     /// First sequences of all segments, ascending; none if there is no directory.
     func segments() throws(JournalError) -> [UInt64] {
-        guard let directory = opendir(path) else {
-            if errno == ENOENT { return [] }
-            throw .system("open", path)
-        }
-        defer { closedir(directory) }
-        var found: [UInt64] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if let sequence = SegmentHeader.firstSequence(fileName: name) { found.append(sequence) }
-        }
+        let found = try names().compactMap { SegmentHeader.firstSequence(fileName: $0) }
         guard found.count <= JournalLimits.maxSegments else {
             throw .notAJournal(file: path, problem: "\(found.count) segments; the most is \(JournalLimits.maxSegments)")
         }
         return found.sorted()
     }
 
-    /// Makes the directory, with its parents, and takes the writer's lock, which ends with the descriptor.
-    func lock() throws(JournalError) -> Int32 {
-        try makeDirectory(path)
-        let lockPath = path + "/lock"
-        let lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard lock >= 0 else { throw .system("open", lockPath) }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
-            close(lock)
-            if code == EWOULDBLOCK { throw .locked(directory: path) }
-            throw .system("lock", lockPath, code)
+    /// Removes what earlier claims had prepared.
+    func removeSpares() throws(JournalError) {
+        for name in try names() where name.hasPrefix(Self.sparePrefix) { unlink("\(path)/\(name)") }
+    }
+
+    /// None if there is no directory.
+    private func names() throws(JournalError) -> [String] {
+        guard let directory = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw .system("open", path)
         }
-        return lock
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            names.append(
+                withUnsafeBytes(of: &entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                })
+        }
+        return names
     }
 
     /// Makes the names in the directory survive a power loss.

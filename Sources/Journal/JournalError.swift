@@ -2,8 +2,8 @@ import Wire
 
 /// Why a journal can't be opened, read or written: where, what, what to do.
 public enum JournalError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// Another live process writes this journal.
-    case locked(directory: String)
+    /// A later incarnation writes this journal: whoever gets this has been replaced, and may neither write nor send.
+    case fenced(directory: String, epoch: UInt64, by: UInt64)
     /// Written by another version of this software.
     case version(file: String, found: UInt32)
     /// The journal of another agent.
@@ -23,9 +23,9 @@ public enum JournalError: Error, Equatable, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .locked(let directory):
-            "\(directory): another process writes this journal; stop it (see `agentctl status`) or give this agent "
-                + "another run directory"
+        case .fenced(let directory, let epoch, let by):
+            "\(directory): incarnation \(by) writes this journal, and incarnation \(epoch) may not any more; start the agent "
+                + "through its supervisor, or give it another run directory"
         case .version(let file, let found):
             "\(file): journal format \(found), this build writes \(SegmentHeader.version); move the journal away, or "
                 + "run the build that wrote it"

@@ -25,15 +25,24 @@ public struct JournalReader {
     private let identity: String?
     private var image: SegmentImage?
     private var scanner: SegmentScanner?
+    /// First record of the following segment: this one's end, whatever lies behind it.
+    private var end: UInt64?
+    private let firstSegment: UInt64
     private var failure: JournalError?
     /// Set when `next` has returned nil and an unfinished record follows.
     public private(set) var tornTail: TornTail?
 
     /// Opens nothing yet; a directory that does not exist is an empty journal. With `identity`, only that agent's
-    /// journal is read.
-    public init(directory: String, identity: String? = nil) {
+    /// journal is read; with `fromSegment`, only the segments from the one on that begins with that record.
+    public init(directory: String, identity: String? = nil, fromSegment: UInt64 = 0) {
         self.directory = JournalDirectory(path: directory)
         self.identity = identity
+        firstSegment = fromSegment
+    }
+
+    /// First records of the segments that are there, ascending.
+    public static func segments(in directory: String) throws(JournalError) -> [UInt64] {
+        try JournalDirectory(path: directory).segments()
     }
 
     /// The next record; nil at the end of what is written so far (a later call may find more). After an error, every
@@ -57,9 +66,14 @@ public struct JournalReader {
             if let record = step(image).record { return record }
             // Looked for before the segment is read again: a writer appends, then goes on to the next segment.
             let following = try directory.segments().first { $0 > image.header.firstSequence }
+            end = following
             try image.reload(from: scanner!.offset)
             let again = step(image)
             if let record = again.record { return record }
+            if let following, scanner!.nextSequence == following {
+                guard try open(following, after: scanner!) else { return nil }
+                continue
+            }
             let tail = SegmentTail.judge(
                 scanner!, stoppedAt: again.step, image.bytes,
                 .init(
@@ -80,6 +94,9 @@ public struct JournalReader {
     }
 
     private mutating func step(_ image: SegmentImage) -> (step: SegmentScanner.Step, record: JournalRecord?) {
+        // A new incarnation begins a new segment where it found the end of the one before; what its predecessor, a
+        // zombie, wrote behind that end was never acted on.
+        if let end, scanner!.nextSequence >= end { return (.blank, nil) }
         let step = scanner!.step(image.bytes)
         guard case .record(let header, let payload) = step else { return (step, nil) }
         let record = JournalRecord(
@@ -89,7 +106,12 @@ public struct JournalReader {
     }
 
     private mutating func openFirst() throws(JournalError) -> Bool {
-        for sequence in try directory.segments() where try open(sequence, after: nil) { return true }
+        for sequence in try directory.segments() where sequence >= firstSegment {
+            guard try open(sequence, after: nil) else { continue }
+            // An empty segment before all others: begun by a writer that was replaced at that moment.
+            let isLeftOver = end != nil && image!.dataEnd <= SegmentHeader.byteCount
+            if !isLeftOver { return true }
+        }
         return false
     }
 
@@ -104,12 +126,18 @@ public struct JournalReader {
             guard sequence == last.nextSequence else {
                 throw .gap(file: path, expected: last.nextSequence, found: sequence)
             }
-            guard found.header.previousLink == last.link, found.header.identity == last.header.identity else {
+            // A writer seals a segment before it begins the next; one that was killed did not.
+            var closed = last
+            if found.header.followsSeal, !closed.passSeal(image!.bytes) {
+                throw .corrupt(file: image!.path, offset: last.offset, problem: "the segment ends without its seal")
+            }
+            guard found.header.previousLink == last.closingLink, found.header.identity == last.header.identity else {
                 throw .corrupt(file: path, offset: 72, problem: "it doesn't continue the hash chain of the one before")
             }
         }
         scanner = SegmentScanner(header: found.header, bytes: found.bytes)
         image = found
+        end = try directory.segments().first { $0 > sequence }
         return true
     }
 }

@@ -12,7 +12,8 @@ public struct JournalRecovery: Equatable, Sendable {
     public var cut: TornTail?
 }
 
-/// Appends records to a journal. One per directory (a lock says so), used by one thread.
+/// Appends records to a journal. One thread uses it. A later incarnation that opens the same directory replaces this
+/// writer at once (`JournalClaim`): from then on every call throws `.fenced`.
 ///
 /// What `append` has returned survives `kill -9` of every process; with `Durability.power`, what `sync` has returned
 /// survives a power loss. After a failed system call every further call throws (fail closed): what can't be written
@@ -33,7 +34,7 @@ public final class JournalWriter {
     private let directory: JournalDirectory
     private let system: JournalSystem
     private let anchor: @Sendable () -> ClockAnchor
-    private let lock: Int32
+    private let claim: JournalClaim
 
     private var segment: SegmentMapping
     /// All segments with their sizes, oldest first; the last is `segment`.
@@ -65,33 +66,24 @@ public final class JournalWriter {
         anchor: @escaping @Sendable () -> ClockAnchor
     ) throws(JournalError) {
         let directory = JournalDirectory(path: path)
-        let lock = try directory.lock()
-        do throws(JournalError) {
-            let opened = try OpenedJournal(directory, identity, epoch, options, system, anchor)
-            segment = opened.segment
-            segments = opened.segments
-            offset = opened.offset
-            seed = opened.seed
-            chain = opened.chain
-            block = opened.block
-            recovery = opened.recovery
-        } catch {
-            Glibc.close(lock)
-            throw error
-        }
+        try makeDirectory(path)
+        claim = try JournalClaim(directory: path, epoch: epoch)
+        let opened = try OpenedJournal(directory, identity, epoch, options, system, claim, anchor)
+        segment = opened.segment
+        segments = opened.segments
+        offset = opened.offset
+        seed = opened.seed
+        chain = opened.chain
+        block = opened.block
+        recovery = opened.recovery
         self.identity = identity
         self.epoch = epoch
         self.options = options
         self.directory = directory
         self.system = system
         self.anchor = anchor
-        self.lock = lock
         lastSequence = recovery.lastSequence
         syncedSequence = recovery.lastSequence
-    }
-
-    deinit {
-        Glibc.close(lock)
     }
 
     /// Largest payload that one record of this journal can hold.
@@ -101,7 +93,8 @@ public final class JournalWriter {
             segment.byteCount - SegmentHeader.byteCount - RecordHeader.byteCount - Self.sealBytes)
     }
 
-    /// Appends a record and returns its sequence. Allocates nothing, except when a segment is full.
+    /// Appends a record and returns its sequence. Allocates nothing, except when a segment is full. Throws `.fenced` when
+    /// this writer has been replaced: then the record must not be acted on, and nobody reads it.
     @discardableResult
     public func append(_ type: RecordType, _ payload: UnsafeRawBufferPointer) throws(JournalError) -> UInt64 {
         precondition(type != .seal, "record type 0 is the journal's own")
@@ -115,7 +108,19 @@ public final class JournalWriter {
         lastSequence += 1
         block = (block.records + 1, block.bytes + padded)
         if block.records >= JournalLimits.recordsPerSeal || block.bytes >= JournalLimits.bytesPerSeal { seal() }
+        try confirm()
         return lastSequence
+    }
+
+    /// Throws `.fenced` when a later incarnation has opened this journal. To be asked right before acting on what was
+    /// written earlier, such as sending a message again.
+    public func confirm() throws(JournalError) {
+        if let failure { throw failure }
+        do throws(JournalError) {
+            try claim.confirm()
+        } catch {
+            throw fail(error)
+        }
     }
 
     /// With `Durability.power`: returns when all that was appended is on the disk. Call it once for a whole batch,
@@ -133,7 +138,7 @@ public final class JournalWriter {
         segment.prefault(to: offset + JournalLimits.prefaultBytes)
         guard spare == nil, !spareFailed, offset > segment.byteCount / 2 else { return }
         // If it fails now, the append that needs it says why.
-        spare = try? SegmentMapping.create(directory.sparePath, bytes: options.segmentBytes, system)
+        spare = try? SegmentMapping.create(directory.spare(of: claim), bytes: options.segmentBytes, system)
         spareFailed = spare == nil
         spare?.prefault(to: JournalLimits.prefaultBytes)
     }
@@ -145,15 +150,14 @@ public final class JournalWriter {
 
     /// Seals the hash chain and flushes. Not calling it (a killed process) loses nothing.
     public func close() throws(JournalError) {
-        if let failure { throw failure }
+        try confirm()
         if block.records > 0 { seal() }
         if options.durability == .power { try flushSegment() }
         if spare != nil {
             spare = nil
-            unlink(directory.sparePath)
+            unlink(directory.spare(of: claim))
         }
         failure = .closed(directory: directory.path)
-        flock(lock, LOCK_UN)
     }
 
     // MARK: Writing
@@ -197,6 +201,7 @@ public final class JournalWriter {
     // MARK: Segments
 
     private func rotate() throws(JournalError) {
+        try confirm()
         try makeRoom()
         if block.records > 0 { seal() }
         if options.durability == .power { try flushSegment() }
@@ -205,8 +210,10 @@ public final class JournalWriter {
             spareFailed = false
             let header = SegmentHeader(
                 segmentBytes: next.byteCount, firstSequence: lastSequence + 1, epoch: epoch, anchor: anchor(),
-                previousLink: chain.link, identity: identity)
-            let begun = try OpenedJournal.begin(next, header, directory, options)
+                previousLink: chain.link, identity: identity, followsSeal: true)
+            header.write(to: next.base)
+            try name(next, header.firstSequence)
+            let begun = OpenedJournal.start(next, header)
             segment = next
             segments.append((header.firstSequence, next.byteCount))
             (offset, seed, chain) = (SegmentHeader.byteCount, begun.seed, begun.chain)
@@ -218,7 +225,21 @@ public final class JournalWriter {
     private func takeSpare() throws(JournalError) -> SegmentMapping {
         defer { spare = nil }
         if let spare { return spare }
-        return try SegmentMapping.create(directory.sparePath, bytes: options.segmentBytes, system)
+        return try SegmentMapping.create(directory.spare(of: claim), bytes: options.segmentBytes, system)
+    }
+
+    /// Gives a segment with a whole header its name; never takes the name of a successor's segment. If this writer is
+    /// replaced in the middle of it, an empty segment may stay: removing it would race with the successor, which takes its place.
+    private func name(_ segment: SegmentMapping, _ firstSequence: UInt64) throws(JournalError) {
+        let (spare, path) = (directory.spare(of: claim), directory.file(firstSequence: firstSequence))
+        guard link(spare, path) == 0 else {
+            let code = errno
+            try claim.confirm()
+            throw .system("name", path, code)
+        }
+        unlink(spare)
+        try claim.confirm()
+        if options.durability == .power { try directory.sync() }
     }
 
     /// Drops old segments until another one fits.

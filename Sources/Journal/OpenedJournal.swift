@@ -2,7 +2,8 @@ import CLinux
 import Glibc
 import Wire
 
-/// What opening a journal for writing yields: the last segment, checked, cut and mapped; or a first one.
+/// What opening a journal for writing yields: a new segment behind the last good record. The segment that was the last is
+/// checked and then left alone, since its writer may be a zombie that still stores into it.
 struct OpenedJournal {
     var segment: SegmentMapping
     var segments: [(first: UInt64, bytes: Int)]
@@ -12,12 +13,12 @@ struct OpenedJournal {
     var block: (records: UInt64, bytes: Int)
     var recovery: JournalRecovery
 
-    /// The caller holds the journal's lock.
+    /// The caller has just claimed the journal.
     init(
         _ directory: JournalDirectory, _ identity: String, _ epoch: UInt64, _ options: JournalOptions,
-        _ system: JournalSystem, _ anchor: () -> ClockAnchor
+        _ system: JournalSystem, _ claim: JournalClaim, _ anchor: () -> ClockAnchor
     ) throws(JournalError) {
-        unlink(directory.sparePath)
+        try directory.removeSpares()
         let anchor = anchor()
         segments = []
         var last: SegmentImage?
@@ -25,7 +26,8 @@ struct OpenedJournal {
             let path = directory.file(firstSequence: sequence)
             var status = stat()
             guard stat(path, &status) == 0 else { throw .system("stat", path) }
-            segments.append((sequence, Int(status.st_size)))
+            // What was released of a segment does not count.
+            segments.append((sequence, min(Int(status.st_size), Int(status.st_blocks) * 512)))
         }
         while last == nil, let sequence = segments.last?.first {
             let path = directory.file(firstSequence: sequence)
@@ -37,29 +39,38 @@ struct OpenedJournal {
                 segments.removeLast()
             }
         }
-        guard let last else {
-            segment = try SegmentMapping.create(directory.sparePath, bytes: options.segmentBytes, system)
-            let header = SegmentHeader(
-                segmentBytes: options.segmentBytes, firstSequence: 1, epoch: epoch, anchor: anchor,
-                previousLink: .zero, identity: identity)
-            (seed, chain) = try Self.begin(segment, header, directory, options)
-            segments = [(1, options.segmentBytes)]
-            (offset, block) = (SegmentHeader.byteCount, (0, 0))
-            recovery = JournalRecovery(lastSequence: 0, lastEpoch: 0, cut: nil)
-            return
+        recovery = JournalRecovery(lastSequence: 0, lastEpoch: 0, cut: nil)
+        var previousLink = Digest.zero
+        if let last {
+            guard last.header.identity == identity else {
+                throw .identity(file: last.path, found: last.header.identity, expected: identity)
+            }
+            let (scanner, cut) = try Self.recover(last, options.onDamage, anchor.bootID)
+            let lastSequence = scanner.nextSequence - 1
+            recovery = JournalRecovery(
+                lastSequence: lastSequence, lastEpoch: lastSequence == 0 ? 0 : scanner.lastEpoch, cut: cut)
+            if lastSequence < last.header.firstSequence {
+                // Without a record; the new segment takes its name and its place.
+                previousLink = last.header.previousLink
+                segments.removeLast()
+            } else {
+                previousLink = scanner.closingLink
+                segments[segments.count - 1].bytes = last.release(from: scanner.offset)
+            }
         }
-        guard last.header.identity == identity else {
-            throw .identity(file: last.path, found: last.header.identity, expected: identity)
-        }
-        let (scanner, cut) = try Self.recover(last, options.onDamage, anchor.bootID)
-        segment = try SegmentMapping.open(existing: last.path, bytes: last.header.segmentBytes, system)
-        segment.erase(from: scanner.offset, to: last.dataEnd)
-        SegmentHeader.write(anchor.bootID, to: segment.base + SegmentHeader.lastBootAt)
-        segment.skipPrefault(to: scanner.offset)
-        (offset, seed, chain, block) = (scanner.offset, scanner.seed, scanner.chain, scanner.block)
-        let lastSequence = scanner.nextSequence - 1
-        recovery = JournalRecovery(
-            lastSequence: lastSequence, lastEpoch: lastSequence == 0 ? 0 : scanner.lastEpoch, cut: cut)
+        let spare = directory.spare(of: claim)
+        segment = try SegmentMapping.create(spare, bytes: options.segmentBytes, system)
+        let header = SegmentHeader(
+            segmentBytes: options.segmentBytes, firstSequence: recovery.lastSequence + 1, epoch: epoch, anchor: anchor,
+            previousLink: previousLink, identity: identity)
+        header.write(to: segment.base)
+        // Replaces a segment of this name, which has no record.
+        let path = directory.file(firstSequence: header.firstSequence)
+        guard rename(spare, path) == 0 else { throw .system("rename", path) }
+        if options.durability == .power { try directory.sync() }
+        segments.append((header.firstSequence, options.segmentBytes))
+        (seed, chain) = Self.start(segment, header)
+        (offset, block) = (SegmentHeader.byteCount, (0, 0))
     }
 
     /// Finds the end of the last segment.
@@ -84,14 +95,8 @@ struct OpenedJournal {
         }
     }
 
-    /// Writes the header into a prepared file, then gives it its name: a named segment has a whole header.
-    static func begin(
-        _ segment: SegmentMapping, _ header: SegmentHeader, _ directory: JournalDirectory, _ options: JournalOptions
-    ) throws(JournalError) -> (seed: UInt32, chain: HashChain) {
-        header.write(to: segment.base)
-        let path = directory.file(firstSequence: header.firstSequence)
-        guard rename(directory.sparePath, path) == 0 else { throw .system("rename", path) }
-        if options.durability == .power { try directory.sync() }
+    /// What the records of a segment begin with.
+    static func start(_ segment: SegmentMapping, _ header: SegmentHeader) -> (seed: UInt32, chain: HashChain) {
         let scanner = SegmentScanner(
             header: header, bytes: UnsafeRawBufferPointer(start: segment.base, count: segment.byteCount))
         return (scanner.seed, scanner.chain)

@@ -7,7 +7,8 @@ import Wire
 ///   0  "QPJOURNL"                 48  i64 Unix time (ns) at the same moment
 ///   8  u32 version                56  16 bytes boot id
 ///  12  u32 bytes of this header   72  32 bytes last link of the previous segment's hash chain (0 in the first)
-///  16  u64 bytes of the file     104  u16 length of the name, 6 reserved bytes
+///  16  u64 bytes of the file     104  u16 length of the name, u8 1 if the previous segment ends
+///                                    with a seal (0: its writer may have been killed), 5 reserved bytes
 ///  24  u64 first sequence        112  64 bytes name of the agent whose journal it is
 ///  32  u64 epoch of the maker    176  u32 CRC-32C of bytes 0 to 175
 ///  40  i64 monotonic time (ns)
@@ -28,6 +29,8 @@ struct SegmentHeader: Equatable {
     var anchor: ClockAnchor
     var previousLink: Digest
     var identity: String
+    /// The previous segment was closed by the maker of this one.
+    var followsSeal = false
 
     enum Problem: Error, Equatable {
         /// Nothing was ever written here.
@@ -64,6 +67,7 @@ struct SegmentHeader: Equatable {
         Self.write(anchor.bootID, to: bytes + 56)
         previousLink.write(to: bytes + 72)
         bytes.storeBytes(of: UInt16(identity.utf8.count).littleEndian, toByteOffset: 104, as: UInt16.self)
+        bytes.storeBytes(of: followsSeal ? 1 : 0, toByteOffset: 106, as: UInt8.self)
         for (index, byte) in identity.utf8.enumerated() {
             bytes.storeBytes(of: byte, toByteOffset: 112 + index, as: UInt8.self)
         }
@@ -100,11 +104,12 @@ struct SegmentHeader: Equatable {
             unixNs: Int64(bitPattern: present.word(48)))
         previousLink = Digest(UnsafeRawBufferPointer(rebasing: present[72..<104]))
         identity = String(decoding: present[112..<112 + nameBytes], as: UTF8.self)
+        followsSeal = present[106] == 1
     }
 
     init(
         segmentBytes: Int, firstSequence: UInt64, epoch: UInt64, anchor: ClockAnchor, previousLink: Digest,
-        identity: String
+        identity: String, followsSeal: Bool = false
     ) {
         self.segmentBytes = segmentBytes
         self.firstSequence = firstSequence
@@ -112,6 +117,7 @@ struct SegmentHeader: Equatable {
         self.anchor = anchor
         self.previousLink = previousLink
         self.identity = identity
+        self.followsSeal = followsSeal
     }
 }
 

@@ -83,6 +83,17 @@ final class SegmentImage {
         UnsafeMutableRawBufferPointer(rebasing: target[count...]).initializeMemory(as: UInt8.self, repeating: 0)
     }
 
+    /// Gives the blocks behind `offset` back to the file system, without changing the file's size, and returns what the
+    /// segment takes then. Best effort: not every file system can.
+    func release(from offset: Int) -> Int {
+        let start = (offset + 4_095) & ~4_095
+        guard start < fileBytes else { return fileBytes }
+        let writable = Glibc.open(path, O_RDWR | O_CLOEXEC)
+        guard writable >= 0 else { return fileBytes }
+        defer { close(writable) }
+        return qp_punch_hole(writable, Int64(start), Int64(fileBytes - start)) == 0 ? start : fileBytes
+    }
+
     private static func size(of file: Int32, _ path: String) throws(JournalError) -> Int {
         var status = stat()
         guard fstat(file, &status) == 0 else { throw .system("stat", path) }

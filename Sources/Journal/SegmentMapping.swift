@@ -32,19 +32,6 @@ final class SegmentMapping {
         }
     }
 
-    /// Maps a file that exists, bringing it to its full size.
-    static func open(existing path: String, bytes: Int, _ system: JournalSystem) throws(JournalError) -> SegmentMapping
-    {
-        let file = Glibc.open(path, O_RDWR | O_CLOEXEC)
-        guard file >= 0 else { throw .system("open", path) }
-        do throws(JournalError) {
-            return try SegmentMapping(file, path, bytes, system)
-        } catch {
-            close(file)
-            throw error
-        }
-    }
-
     private init(_ file: Int32, _ path: String, _ bytes: Int, _ system: JournalSystem) throws(JournalError) {
         let code = system.allocate(file, bytes)
         guard code == 0 else { throw .system("allocate \(bytes) bytes", path, code) }
@@ -67,20 +54,5 @@ final class SegmentMapping {
         guard end > touched else { return }
         madvise(base + touched, end - touched, populateWrite)
         touched = end
-    }
-
-    /// Nothing before `offset` needs touching.
-    func skipPrefault(to offset: Int) {
-        touched = max(touched, offset & ~4_095)
-    }
-
-    /// Zeroes from `start` to `end`, last page first: if this is interrupted, what is left still looks as it did.
-    func erase(from start: Int, to end: Int) {
-        var end = end
-        while end > start {
-            let from = max(start, (end - 1) & ~4_095)
-            memset(base + from, 0, end - from)
-            end = from
-        }
     }
 }

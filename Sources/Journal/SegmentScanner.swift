@@ -18,6 +18,14 @@ struct SegmentScanner {
     /// What the CRC of each record begins with.
     let seed: UInt32
 
+    /// What the header of a following segment says of this one: the link over all up to `offset`, sealed or not.
+    var closingLink: Digest {
+        guard !isSealed else { return link }
+        var closed = chain
+        closed.seal()
+        return closed.link
+    }
+
     enum Step {
         case record(RecordHeader, payload: Range<Int>)
         /// No record was committed here.
@@ -64,6 +72,12 @@ struct SegmentScanner {
             isSealed = false
             return .record(record, payload: payload)
         }
+    }
+
+    /// Whether the block is closed by a good seal, here or right behind.
+    mutating func passSeal(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        _ = step(bytes)
+        return isSealed
     }
 
     private mutating func checkSeal(_ record: RecordHeader, _ payload: UnsafeRawBufferPointer) -> String? {

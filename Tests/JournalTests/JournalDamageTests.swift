@@ -25,6 +25,13 @@ import Wire
         return try JournalWriter(directory: directory, identity: "NeuralArb", epoch: 2, options: options)
     }
 
+    /// Puts `bytes` in place of the first segment, the only one then.
+    func replace(_ bytes: [UInt8]) {
+        let journal = JournalDirectory(path: directory)
+        for other in (try? journal.segments()) ?? [] { unlink(journal.file(firstSequence: other)) }
+        scratch.write(bytes, to: file)
+    }
+
     var end: Int { get throws { (scratch.bytes(file).lastIndex { $0 != 0 } ?? 0) + 1 } }
 
     /// Reading gives a prefix of what was written; so does writing on after recovery.
@@ -56,7 +63,7 @@ import Wire
             for mask in [UInt8(0xFF), 0x01] {
                 var bytes = whole
                 bytes[at] ^= mask
-                scratch.write(bytes, to: file)
+                replace(bytes)
                 let readout = Readout(directory)
                 if readout.error != nil || readout.tornTail != nil { found += 1 }
                 let isHint = (SegmentHeader.checkedBytes..<SegmentHeader.byteCount).contains(at)
@@ -75,7 +82,7 @@ import Wire
         let whole = scratch.bytes(file)
         let used = try end
         for length in Array(0...200) + Array(SegmentHeader.byteCount - 8...used + 16) + [whole.count - 1] {
-            scratch.write(Array(whole.prefix(length)), to: file)
+            replace(Array(whole.prefix(length)))
             let readout = Readout(directory)
             #expect(readout.texts == Array(texts.prefix(readout.texts.count)), "\(length) bytes")
             // An empty file is a segment that never began; a cut one is always told.
@@ -98,7 +105,7 @@ import Wire
             var bytes = whole
             for at in lastRecord..<lastRecord + 8 { bytes[at] = 0 }
             for at in cut..<max(cut, last) { bytes[at] = 0 }
-            scratch.write(bytes, to: file)
+            replace(bytes)
             let readout = Readout(directory)
             #expect(readout.error == nil)
             #expect(readout.texts == Array(texts.dropLast()))
@@ -124,7 +131,7 @@ import Wire
         let foreign = scratch.bytes(other + "/0000000000000001.journal")
         let first = SegmentHeader.byteCount..<SegmentHeader.byteCount + RecordHeader.padded(32 + texts[0].utf8.count)
         bytes.replaceSubrange(first, with: foreign[first])
-        scratch.write(bytes, to: file)
+        replace(bytes)
         guard case .corrupt(_, SegmentHeader.byteCount, _) = Readout(directory).error else {
             Issue.record("a foreign record was read")
             return
@@ -144,7 +151,7 @@ import Wire
             let crc = SegmentScanner.checksum(bytes.baseAddress! + at, length: length, padded: padded, seed: seed)
             bytes.storeBytes(of: crc, toByteOffset: at + 4, as: UInt32.self)
         }
-        scratch.write(bytes, to: file)
+        replace(bytes)
         guard case .corrupt(_, _, let problem) = Readout(directory).error else {
             Issue.record("a forged record was read")
             return
@@ -176,7 +183,7 @@ import Wire
         var bytes = scratch.bytes(file)
         let third = SegmentHeader.byteCount + texts.prefix(2).reduce(0) { $0 + RecordHeader.padded(32 + $1.utf8.count) }
         bytes[third + 40] ^= 0x10
-        scratch.write(bytes, to: file)
+        replace(bytes)
         #expect(throws: JournalError.self) { try reopen() }
         let journal = try reopen(.cut)
         #expect(journal.recovery.lastSequence == 2)
@@ -197,7 +204,7 @@ import Wire
             bytes.withUnsafeMutableBytes {
                 $0.storeBytes(of: UInt64(durable), toByteOffset: SegmentHeader.durableBytesAt, as: UInt64.self)
             }
-            scratch.write(bytes, to: file)
+            replace(bytes)
         }
         lose(durable: third + 1)
         #expect(Readout(directory).error != nil)
@@ -220,7 +227,7 @@ import Wire
                 bytes[Int(random.next() % UInt64(SegmentHeader.byteCount + 1_024))] = UInt8(
                     truncatingIfNeeded: random.next())
             }
-            scratch.write(bytes, to: file)
+            replace(bytes)
             let readout = Readout(directory)
             #expect(readout.texts == Array(texts.prefix(readout.texts.count)))
         }

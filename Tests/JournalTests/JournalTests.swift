@@ -79,13 +79,6 @@ import Wire
         #expect(seen == Array(1...2_000))
     }
 
-    @Test func onlyOneWriter() throws {
-        let journal = try writer()
-        #expect(throws: JournalError.locked(directory: directory)) { try writer() }
-        try journal.close()
-        _ = try writer()
-    }
-
     @Test func aClosedWriterRefuses() throws {
         let journal = try writer()
         try journal.close()

@@ -56,6 +56,8 @@ int qp_open(const char *path, int flags, mode_t mode);
 int qp_pipe(int ends[2]);
 /// fcntl(F_SETFL) adding O_NONBLOCK.
 int qp_set_nonblocking(int fd);
+/// fallocate(FALLOC_FL_PUNCH_HOLE): gives blocks back; the file's size stays. EOPNOTSUPP where the file system can't.
+int qp_punch_hole(int fd, int64_t offset, int64_t bytes);
 /// fcntl(F_SETPIPE_SZ); best effort, returns the size granted.
 int qp_set_pipe_size(int fd, int bytes);
 
