@@ -88,7 +88,7 @@ let package = Package(
         tests("Recording", ["Recording"]),
         tests("Supervision", ["Supervision", "Wire"]),
         tests("Journal", ["Journal", "CLinux", "Wire"]),
-        tests("AgentKit", ["AgentKit", "ZeroMQ", "Wire", protobuf]),
+        tests("AgentKit", ["AgentKit", "CLinux", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
         tests("Host", ["Host"]),
         tests(

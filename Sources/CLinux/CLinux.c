@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -249,6 +250,38 @@ int qp_listen_unix(const char *path, int backlog) {
     int fd = bound_unix(path, SOCK_STREAM);
     if (fd == -1) return -1;
     return listen(fd, backlog) == -1 ? closing(fd) : fd;
+}
+
+int qp_listen_link(const char *path, int backlog) {
+    int fd = bound_unix(path, SOCK_SEQPACKET);
+    if (fd == -1) return -1;
+    return listen(fd, backlog) == -1 ? closing(fd) : fd;
+}
+
+int qp_connect_link(const char *path) {
+    struct sockaddr_un address;
+    if (unix_address(path, &address) == -1) return -1;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd == -1) return -1;
+    return connect(fd, (struct sockaddr *)&address, sizeof address) == -1 ? closing(fd) : fd;
+}
+
+int qp_peer_pidfd(int socket) {
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+    int pidfd = -1;
+    socklen_t length = sizeof pidfd;
+    return getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) == -1 ? -1 : pidfd;
+}
+
+int qp_pidfd_has_ended(int pidfd) {
+    struct pollfd look = {.fd = pidfd, .events = POLLIN};
+    int result;
+    do {
+        result = poll(&look, 1, 0);
+    } while (result == -1 && errno == EINTR);
+    return result == 1;
 }
 
 int qp_bind_unix_datagram(const char *path) { return bound_unix(path, SOCK_DGRAM); }

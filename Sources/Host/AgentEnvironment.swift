@@ -21,6 +21,7 @@ enum AgentEnvironment {
         environment["QP_WIRING"] = wiring.json
         environment["QP_SETTINGS"] = manifest.settings.text
         environment["NOTIFY_SOCKET"] = notifySocket
+        environment["QP_LINK"] = OperatorPort.linkPath(runDirectory: runDirectory)
         environment["WATCHDOG_USEC"] = manifest.watchdogMs.map { String($0 * 1_000) }
         return environment
     }

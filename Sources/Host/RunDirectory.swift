@@ -7,6 +7,7 @@ import Wire
 /// ```text
 /// supervisor.lock     flock(2), content: pid of the holder
 /// control.sock        JSON-RPC                 notify.sock   sd_notify datagrams
+/// link.sock           supervisor link
 /// w/                  sockets of the wires     logs/         NAME.log, NAME.log.1, …
 /// agents/NAME/        out.fifo, err.fifo, incarnation, stats
 /// ```
@@ -39,6 +40,7 @@ public final class RunDirectory {
 
     public var controlSocket: String { "\(path)/control.sock" }
     public var notifySocket: String { "\(path)/notify.sock" }
+    public var linkSocket: String { OperatorPort.linkPath(runDirectory: path) }
     public var logs: String { "\(path)/logs" }
     public var wires: String { "\(path)/w" }
 

@@ -76,6 +76,7 @@ extension Supervisor {
         case .running(let pid):
             announce(agent, incarnation, pid)
             notify.receiveEarly()
+            link.recheck()
         case .failed(let failure, _?):
             // The process is on its way to exit 127; its pidfd has it buried, and nobody else hears of it.
             failedToSpawn(agent, incarnation, transient: Self.isTransient(failure.code), failure.message)
@@ -121,6 +122,7 @@ extension Supervisor {
         notify.receivePending()
         launcher.settle(exit.pid)
         leaders[exit.pid] = nil
+        link.ended(id.name)
         guard let agent = agents[id], agent.process?.incarnation == incarnation else { return }
         agent.log.drainAll()
         announce(agent, incarnation, exit.pid)
@@ -169,6 +171,12 @@ extension Supervisor {
     }
 
     // MARK: - Words of agents
+
+    /// The agent whose living leader `pid` is.
+    func linkPeer(_ pid: pid_t) -> LinkServer.Peer? {
+        guard let id = leaders[pid], let process = agents[id]?.process, process.pid == pid else { return nil }
+        return LinkServer.Peer(agent: id.name, incarnation: process.incarnation.number)
+    }
 
     func received(_ message: NotifyMessage, from leader: pid_t) {
         guard let id = leaders[leader], let agent = agents[id], let incarnation = agent.process?.incarnation else {

@@ -69,10 +69,12 @@ extension Supervisor {
             let sent =
                 counters[WireCounterKey(name: name, isSender: true)]
                 ?? counters[WireCounterKey(name: "\(edge.source)", isSender: true)] ?? WireCounters()
+            let messages =
+                edge.source == OperatorPort.id ? link.sent(to: edge.target.agent) : sent.messages
             let received = counters[WireCounterKey(name: name, isSender: false)] ?? WireCounters()
             return WireReport(
                 from: edge.source, to: edge.target, type: edge.type, delivery: edge.delivery,
-                feedback: feedback.contains(edge), sent: sent.messages, received: received.messages,
+                feedback: feedback.contains(edge), sent: messages, received: received.messages,
                 dropped: received.lost, duplicates: received.duplicates, latencyP50Ns: received.p50?.count,
                 latencyP99Ns: received.p99?.count, latencyMaxNs: received.max?.count)
         }

@@ -57,6 +57,8 @@ public final class Supervisor {
     let inheritedEnvironment = ProcessInfo.processInfo.environment
     let openFiles: OpenFilesLimit
     var notify: NotifySocket!
+    /// Operators' commands to agents.
+    public internal(set) var link: LinkServer!
     var control: ControlServer!
     var signalSource: Signals!
     var fleet: Fleet
@@ -115,6 +117,9 @@ public final class Supervisor {
             path: runDirectory.notifySocket, loop: loop, isAgent: { [unowned self] in leaders[$0] != nil },
             mayBeBorn: { [unowned self] in !launcher.isQuiet },
             receive: { [unowned self] in received($1, from: $0) })
+        link = try LinkServer(
+            path: runDirectory.linkSocket, loop: loop,
+            identify: { [unowned self] in linkPeer($0) }, mayBeBorn: { [unowned self] in !launcher.isQuiet })
         control = try ControlServer(
             path: runDirectory.controlSocket, loop: loop,
             receive: { [unowned self] in carryOut($1, for: $0) },
@@ -214,6 +219,7 @@ public final class Supervisor {
         control.stopListening()
         _ = try loop.run(untilMs: Self.lastWordsMs) { control.isFlushed }
         control.close()
+        link.close()
         notify.close()
         for agent in agents.values {
             agent.log.close(removing: true)

@@ -44,6 +44,18 @@ public enum Limits {
     /// Bytes in each name inside a decision that is signed.
     public static let maxApprovalNameBytes = 256
 
+    // MARK: Supervisor link
+
+    /// One packet on the supervisor link, a frame with its Command included.
+    public static let maxLinkPacketBytes = 64 << 10
+    /// Commands to one agent that it has not applied yet; more are refused.
+    public static let maxUnappliedCommands = 256
+    /// The pause before an agent that lost its supervisor connects again; doubles up to the second.
+    public static let linkRetryFirst = Nanoseconds.milliseconds(10)
+    public static let linkRetryLongest = Nanoseconds.seconds(1)
+    /// `deadManSeconds` where none is set: how long an SDK agent works on without a supervisor before it stops safely.
+    public static let deadManMs = 300_000
+
     // MARK: Agents
 
     /// How long an agent waits for the consumers of its outputs before it reports ready without them.

@@ -13,6 +13,10 @@ struct AgentEnvironment {
     var notifySocket: String?
     /// Half of it is how often the loop reports; nil: nobody watches.
     var watchdog: Nanoseconds?
+    /// The supervisor link (`QP_LINK`); nil: there is none.
+    var link: String?
+    /// How long to work on without a supervisor (`QP_DEADMAN_USEC`); nil: for ever.
+    var deadMan: Nanoseconds?
     var arguments: [String]
     var all: [String: String]
 
@@ -45,6 +49,8 @@ struct AgentEnvironment {
         settings = try Self.settings(environment["QP_SETTINGS"])
         notifySocket = environment["NOTIFY_SOCKET"]
         watchdog = environment["WATCHDOG_USEC"].flatMap { Int64($0) }.map { Nanoseconds.microseconds($0) }
+        link = environment["QP_LINK"]
+        deadMan = environment["QP_DEADMAN_USEC"].flatMap { Int64($0) }.map { Nanoseconds.microseconds($0) }
         self.arguments = arguments
         all = environment
     }

@@ -15,7 +15,7 @@ extension AgentShell {
         }
     }
 
-    private func deliver(_ frame: UnsafeRawBufferPointer, from wire: InputWire) {
+    func deliver(_ frame: UnsafeRawBufferPointer, from wire: InputWire) {
         let receivedAt = Clock.now()
         lastFrameAt = receivedAt
         ping(at: receivedAt)

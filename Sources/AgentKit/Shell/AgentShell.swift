@@ -28,6 +28,8 @@ final class AgentShell<A: Agent> {
     private let statsFile: StatsFile
     private let stopRequests: any StopRequests
     private let stopToken: Poller.Token
+    let link: SupervisorLink?
+    private let linkToken: Poller.Token?
 
     var timers = TimerQueue()
     var turnNotBefore: Instant?
@@ -67,8 +69,11 @@ final class AgentShell<A: Agent> {
         )
         context = try Context()
         (inputs, outputs) = try plan.open(context: context, stats: stats, waiting: registry.outputsThatWait)
-        poller = Poller(capacity: 1 + inputs.count + outputs.reduce(0) { $0 + 1 + $1.edges.count })
+        poller = Poller(capacity: 2 + inputs.count + outputs.reduce(0) { $0 + 1 + $1.edges.count })
         stopToken = try poller.add(descriptor: stopRequests.descriptor)
+        link = try SupervisorLink(
+            path: environment.link, incarnation: environment.incarnation, deadMan: environment.deadMan, at: now)
+        linkToken = try link.map { [poller] in try poller.add(descriptor: $0.descriptor) }
         pingEvery = environment.watchdog.map { Nanoseconds(max($0.count / 3, 1_000_000)) }
         nextPing = pingEvery.map { now + $0 } ?? Instant(nanoseconds: .max)
 
@@ -110,6 +115,8 @@ final class AgentShell<A: Agent> {
         if case .ready = outcome, poller.readiness(of: stopToken).contains(.readable), stopRequests.isStopRequested() {
             return true
         }
+        let linkIsReady = linkToken.map { !poller.readiness(of: $0).isEmpty } ?? false
+        if serviceLink(isReady: linkIsReady, at: now) { return true }
         try flushOutputs()
         try receive()
         fireTimers()
@@ -127,6 +134,7 @@ final class AgentShell<A: Agent> {
     private func idleTimeout() -> Nanoseconds? {
         let now = Clock.now()
         var wake = nextPing
+        if let look = link?.presence.nextWake { wake = min(wake, look) }
         if let timer = timers.next { wake = min(wake, timer) }
         if let turn = turnNotBefore, !outputs.contains(where: \.isFull) { wake = min(wake, turn) }
         if outputs.contains(where: { $0.stream.map { !$0.held.isEmpty } ?? false }) {

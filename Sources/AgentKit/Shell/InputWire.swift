@@ -52,6 +52,7 @@ final class InputWire {
         return AnyReceiver(socket)
     }
 
+    /// For the operator's commands, which come over the supervisor link, it stays without a peer.
     private static func pull(_ declared: Wiring.Port, _ context: Context) throws -> AnyReceiver {
         var options = SocketOptions()
         options.receiveHighWaterMark = Limits.queueHighWaterMark
@@ -81,6 +82,9 @@ final class InputWire {
     func withFrame(_ body: (UnsafeRawBufferPointer) -> Void) {
         buffer.withUnsafeBytes(body)
     }
+
+    /// Its frames come over the supervisor link and not over its socket.
+    var isLink: Bool { sources.first?.output == OperatorPort.output }
 
     /// Index of the source that wrote `output`; nil for a stranger.
     func index(of output: OutputID) -> Int? {

@@ -77,6 +77,14 @@ int qp_peer_credentials(int socket, pid_t *pid, uid_t *uid);
 /// socket + bind + listen on a Unix stream path with mode 0600 from the first moment; close-on-exec, non-blocking.
 /// ENAMETOOLONG when the path has more than 107 bytes.
 int qp_listen_unix(const char *path, int backlog);
+/// As qp_listen_unix, for SOCK_SEQPACKET.
+int qp_listen_link(const char *path, int backlog);
+/// socket + connect to a Unix SOCK_SEQPACKET path; close-on-exec, non-blocking (EAGAIN: the backlog is full).
+int qp_connect_link(const char *path);
+/// SO_PEERPIDFD: a pidfd (close-on-exec) of the process that connected; fails where the kernel has none (before 6.5).
+int qp_peer_pidfd(int socket);
+/// Whether the process of a pidfd has ended, reaped or not: 1 yes, 0 no.
+int qp_pidfd_has_ended(int pidfd);
 /// socket + bind of a Unix datagram socket with mode 0600; close-on-exec, non-blocking.
 int qp_bind_unix_datagram(const char *path);
 /// accept4(2), close-on-exec, non-blocking.

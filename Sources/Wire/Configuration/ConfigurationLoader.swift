@@ -260,6 +260,9 @@ struct ConfigurationLoader {
         if !Names.isAgentName(name) {
             errors.add(layer.place, "\"\(name)\" can't be an agent's name", "set \"name\": \(Names.agentRule)")
         }
+        if name == OperatorPort.agent {
+            errors.add(layer.place, "\"\(name)\" is the supervisor's own name", "give the agent another \"name\"")
+        }
         var node = layer
         if let defaults, case .object = layer.content { node = defaults.merged(under: layer) }
         if let override = overrides.first(where: { $0.key == name }) {

@@ -34,9 +34,12 @@ extension Graph {
         _ id: PortID, _ direction: Wiring.Direction, type: String, delivery: Delivery, runDirectory: String,
         feedback: Set<Edge>
     ) -> Wiring.Port {
+        let wires = edges.filter { (direction == .output ? $0.source : $0.target) == id && carries($0) }
+        if wires.contains(where: { $0.source == OperatorPort.id }) {
+            return .commands(type: type, delivery: delivery, runDirectory: runDirectory)
+        }
         let binds = (direction == .output) == (delivery == .stream)
         let own = SocketPath.ipc(of: id, runDirectory: runDirectory)
-        let wires = edges.filter { (direction == .output ? $0.source : $0.target) == id && carries($0) }
         let peers = wires.map { edge in
             let other = direction == .output ? edge.target : edge.source
             let isFeedback = feedback.contains(edge)
@@ -61,6 +64,17 @@ extension Graph {
 
     private func carries(_ edge: Edge) -> Bool {
         edge.delivery == .stream || startsWithFleet(edge.target.agent)
+    }
+}
+
+extension Wiring.Port {
+    /// What an operator commands: no other source, never awaited, read even while outputs are full.
+    fileprivate static func commands(type: String, delivery: Delivery, runDirectory: String) -> Wiring.Port {
+        let peer = Wiring.Peer(
+            port: OperatorPort.id, endpoint: OperatorPort.linkPath(runDirectory: runDirectory), method: .connect,
+            fd: nil, feedback: true, awaited: false)
+        return Wiring.Port(
+            direction: .input, type: type, delivery: delivery, socket: .link, bind: nil, peers: [peer])
     }
 }
 

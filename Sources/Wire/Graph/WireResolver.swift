@@ -27,6 +27,7 @@ struct WireResolver {
             }
         }
         checkSources()
+        checkOperatorInputs()
         checkConsumers()
         checkIdentities()
         checkOrderPath()
@@ -64,6 +65,7 @@ struct WireResolver {
 
     private mutating func connect(_ source: PortID, at place: SourcePlace, to target: PortID, _ input: InputDeclaration)
     {
+        if source.agent == OperatorPort.agent { return connectOperator(source, at: place, to: target, input) }
         guard source.agent != target.agent else {
             return add(place, target, "\(target) would receive from its own agent", "keep the state inside the agent")
         }
@@ -105,6 +107,30 @@ struct WireResolver {
         edges.append(edge)
     }
 
+    /// The operator's commands have one way into an agent: an input of their own.
+    private mutating func connectOperator(
+        _ source: PortID, at place: SourcePlace, to target: PortID, _ input: InputDeclaration
+    ) {
+        guard source == OperatorPort.id else {
+            return add(
+                place, target, "the supervisor has no output \"\(source.port)\"", "write \"\(OperatorPort.id)\"")
+        }
+        guard input.type == OperatorPort.type.name else {
+            return add(
+                place, target, "\(source) sends \(OperatorPort.type.name), and \(target) takes \(input.type)",
+                "wire ports of one type")
+        }
+        guard input.delivery != .stream else {
+            return add(
+                place, target, "a stream may drop an operator's command", "set \"delivery\" to durable or queue")
+        }
+        if let other = edges.first(where: { $0.source == source && $0.target.agent == target.agent }) {
+            return add(
+                place, target, "\(other.target) takes \(source) already", "keep one input for it in each agent")
+        }
+        edges.append(Graph.Edge(source: source, target: target, type: input.type, delivery: input.delivery))
+    }
+
     private mutating func add(_ place: SourcePlace, _ target: PortID, _ problem: String, _ remedy: String) {
         if place.file != file, let index = indexByName[target.agent] {
             drafts[index].errors.add(place, problem, remedy)
@@ -132,8 +158,21 @@ struct WireResolver {
         }
     }
 
+    private mutating func checkOperatorInputs() {
+        for edge in edges where edge.source == OperatorPort.id {
+            guard let other = edges.first(where: { $0.target == edge.target && $0.source != edge.source }),
+                let index = indexByName[edge.target.agent]
+            else { continue }
+            add(
+                drafts[index].place("inputs", edge.target.port), edge.target,
+                "\(edge.target) takes both \(edge.source) and \(other.source)",
+                "give the operator's commands an input of their own")
+        }
+    }
+
     private mutating func checkConsumers() {
-        for (source, wires) in Dictionary(grouping: edges, by: \.source) where wires.count > Limits.maxPeersPerPort {
+        for (source, wires) in Dictionary(grouping: edges, by: \.source)
+        where wires.count > Limits.maxPeersPerPort && source != OperatorPort.id {
             fatal.add(
                 ConfigurationError(
                     file: file, keyPath: "pipelines", problem: "\(source) has \(wires.count) consumers",

@@ -36,6 +36,8 @@ public struct Wiring: Sendable, Hashable, Codable {
         case sub = "SUB"
         case push = "PUSH"
         case pull = "PULL"
+        /// No ZeroMQ: the operator's commands, over the supervisor link (`QP_LINK`).
+        case link = "LINK"
     }
 
     public struct Port: Sendable, Hashable, Codable {

@@ -1,0 +1,108 @@
+import CLinux
+import Glibc
+import Wire
+
+/// The agent's end of the supervisor link: says who it is, hears what an operator commands, and notices that the
+/// supervisor is gone. Connects again by itself. Used by the shell's thread only; never blocks.
+///
+/// `descriptor` stays the same over all connections (an epoll set that holds the current one), so that it can be polled
+/// like any other.
+final class SupervisorLink {
+    let descriptor: Int32
+    private let path: String
+    private let incarnation: UInt64
+    private var socket: Int32 = -1
+    private(set) var presence: SupervisorPresence
+    private var packet = [UInt8](repeating: 0, count: Limits.maxLinkPacketBytes)
+    /// What is to be told as soon as there is room.
+    private var owed: LinkPosition?
+    private var isWaitingForRoom = false
+    /// Packets taken in one round.
+    static let packetsPerRound = 64
+
+    /// nil without a supervisor that offers a link.
+    init?(path: String?, incarnation: UInt64, deadMan: Nanoseconds?, at now: Instant) throws {
+        guard let path, !path.isEmpty else { return nil }
+        self.path = path
+        self.incarnation = incarnation
+        presence = SupervisorPresence(deadMan: deadMan, at: now)
+        descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard descriptor >= 0 else {
+            throw AgentFailure("cannot watch the supervisor link: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit {
+        hangUp()
+        close(descriptor)
+    }
+
+    /// Looks after the connection and takes what has come. `applied` is the last command applied; `deliver` applies one
+    /// frame and answers with the last one applied then.
+    func service(at now: Instant, applied: LinkPosition, deliver: (UnsafeRawBufferPointer) -> LinkPosition) {
+        if socket < 0, let retryAt = presence.retryAt, retryAt <= now { connect(at: now, applied: applied) }
+        guard socket >= 0 else { return }
+        for _ in 0..<Self.packetsPerRound {
+            let count = recv(socket, &packet, packet.count, Int32(MSG_DONTWAIT))
+            if count < 0, errno == EAGAIN { break }
+            if count < 0, errno == EINTR { continue }
+            // Nobody sends empty packets: this is the end.
+            guard count > 0 else { return lose(at: now) }
+            packet.withUnsafeBytes { take(UnsafeRawBufferPointer(rebasing: $0[..<count]), deliver) }
+        }
+        settle()
+    }
+
+    /// Tells what was applied; waits for room without spinning when the supervisor is slow to read.
+    private func settle() {
+        guard let position = owed else { return }
+        let isTold = say(.applied(position))
+        if isTold { owed = nil }
+        guard isTold == isWaitingForRoom else { return }
+        isWaitingForRoom = !isTold
+        watch(EPOLL_CTL_MOD, isTold ? EPOLLIN.rawValue : EPOLLIN.rawValue | EPOLLOUT.rawValue)
+    }
+
+    @discardableResult
+    private func watch(_ operation: Int32, _ events: UInt32) -> Bool {
+        var event = epoll_event()
+        event.events = events
+        return epoll_ctl(descriptor, operation, socket, &event) == 0
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer, _ deliver: (UnsafeRawBufferPointer) -> LinkPosition) {
+        switch LinkPacket(bytes) {
+        case .welcome: presence.welcomed()
+        case .upgrading: presence.announcedUpgrade()
+        case .hello, .applied: break
+        case nil: owed = deliver(bytes)
+        }
+    }
+
+    private func connect(at now: Instant, applied: LinkPosition) {
+        socket = qp_connect_link(path)
+        guard socket >= 0 else { return presence.lost(at: now) }
+        guard watch(EPOLL_CTL_ADD, EPOLLIN.rawValue), say(.hello(incarnation: incarnation, applied: applied)) else {
+            return lose(at: now)
+        }
+        owed = nil
+        isWaitingForRoom = false
+        presence.connected()
+    }
+
+    private func say(_ packet: LinkPacket) -> Bool {
+        let bytes = packet.bytes
+        return send(socket, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            == bytes.count
+    }
+
+    private func lose(at now: Instant) {
+        hangUp()
+        presence.lost(at: now)
+    }
+
+    private func hangUp() {
+        if socket >= 0 { close(socket) }
+        socket = -1
+    }
+}
