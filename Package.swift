@@ -39,8 +39,9 @@ let package = Package(
         .target(name: "Market", dependencies: ["Wire"]),
         .target(name: "Recording", dependencies: ["CZlib"]),
         .target(name: "Supervision", dependencies: ["Wire"]),
+        .target(name: "Delivery", dependencies: ["Wire"]),
         .target(name: "Journal", dependencies: ["CLinux", "COpenSSL", "Wire"]),
-        .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal"]),
+        .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal", "Delivery"]),
         .target(name: "Audit", dependencies: ["Wire", "Market", "Journal"]),
         .target(name: "Host", dependencies: ["CLinux", "Wire", "Supervision", "Audit"]),
 
@@ -87,6 +88,7 @@ let package = Package(
         tests("Market", ["Market"]),
         tests("Recording", ["Recording"]),
         tests("Supervision", ["Supervision", "Wire"]),
+        tests("Delivery", ["Delivery", "Wire"]),
         tests("Journal", ["Journal", "CLinux", "Wire"]),
         tests("AgentKit", ["AgentKit", "CLinux", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),

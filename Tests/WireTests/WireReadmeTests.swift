@@ -10,9 +10,9 @@ import Testing
         return try String(contentsOfFile: "/\(root)/Sources/Wire/README.md", encoding: .utf8)
     }
 
-    private static func vectors() throws -> [JSONValue] {
+    private static func vectors(_ name: String = "vectors") throws -> [JSONValue] {
         let text = try readme()
-        let start = try #require(text.firstRange(of: "```json vectors\n")).upperBound
+        let start = try #require(text.firstRange(of: "```json \(name)\n")).upperBound
         let end = try #require(text[start...].firstRange(of: "\n```")).lowerBound
         let document = try JSONValue.parse(Array(text[start..<end].utf8), file: "README.md").get()
         return try #require(document.array)
@@ -83,6 +83,36 @@ import Testing
             #expect(payload == .signal(signal))
             let frame = try payload.encoded(as: encoding)
             #expect(Array(frame.bytes.dropFirst(Header.byteCount)) == bytes)
+        }
+    }
+
+    @Test func controlFramesMatchTheVectors() throws {
+        let vectors = try Self.vectors("control")
+        #expect(vectors.compactMap { $0["name"]?.string } == ["Hello", "Position", "Ack"])
+        for vector in vectors {
+            func text(_ key: String) throws -> String { try #require(vector[key]?.string, "\(key)") }
+            func number(_ key: String) throws -> UInt64 {
+                let text = try text(key)
+                return try #require(UInt64(text), "\(key)")
+            }
+            let output = OutputID(port: try text("port"))
+            let consumer = ConsumerID(port: try text("consumer"))
+            let expected: DeliveryControl
+            if try text("name") == "Hello" {
+                expected = .hello(
+                    DeliveryHello(
+                        output: output, consumer: consumer, epoch: try number("incarnation"), kept: try number("kept"),
+                        begins: try number("begins"), floor: try number("floor"), sent: try number("sent")))
+            } else {
+                let report = DeliveryReport(
+                    output: output, consumer: consumer, epoch: try number("incarnation"),
+                    senderEpoch: try number("senderIncarnation"), applied: try number("applied"))
+                let isAck = try text("name") == "Ack"
+                expected = isAck ? .ack(report) : .position(report, resend: try number("resend") == 1)
+            }
+            let bytes = Self.bytes(hex: try text("frame"))
+            #expect(expected.frame(sentAt: Wire.Instant(nanoseconds: 7)) == bytes)
+            #expect(try DeliveryControlTests.parse(bytes) == expected)
         }
     }
 

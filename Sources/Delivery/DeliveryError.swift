@@ -1,0 +1,30 @@
+/// Why an end of a durable wire must stop rather than go on: fail closed, one message with where, what and what to do.
+public enum DeliveryError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The receiver has applied messages that the sender's journal does not know.
+    case senderLostRecords(output: String, consumer: String, journaled: UInt64, applied: UInt64)
+    /// The receiver stands before what the sender still has: it acknowledged more than its journal holds.
+    case receiverLostRecords(output: String, consumer: String, applied: UInt64, kept: UInt64)
+    /// A newer incarnation of this sender is at work.
+    case replaced(output: String, epoch: UInt64, by: UInt64)
+    /// A consumer acknowledges nothing for so long that no more can be kept for it.
+    case tooFarBehind(output: String, consumer: String, unacked: UInt64)
+
+    public var description: String {
+        switch self {
+        case .senderLostRecords(let output, let consumer, let journaled, let applied):
+            "\(output) → \(consumer): the consumer has applied message \(applied), but the journal of \(output)'s agent ends "
+                + "at \(journaled): it was lost, cut or replaced. Nothing is sent, since other messages under the same "
+                + "numbers would be taken for duplicates. Restore that agent's journal, or stop the fleet and move the "
+                + "journals of both agents away to begin anew"
+        case .receiverLostRecords(let output, let consumer, let applied, let kept):
+            "\(output) → \(consumer): the consumer's journal ends at message \(applied), but it had acknowledged up to "
+                + "\(kept - 1), and the sender keeps only what follows. Its journal was lost, cut or replaced. Restore it, "
+                + "or stop the fleet and move the journals of both agents away to begin anew"
+        case .replaced(let output, let epoch, let newer):
+            "\(output): incarnation \(epoch) was replaced by \(newer); stopping. Nothing is to be done"
+        case .tooFarBehind(let output, let consumer, let unacked):
+            "\(output) → \(consumer): \(unacked) messages are not acknowledged, the most that are kept; see `agentctl "
+                + "status` for why the consumer is down. Stopping rather than losing one"
+        }
+    }
+}

@@ -1,0 +1,292 @@
+import Wire
+
+/// One durable output and all its consumers: numbers messages, says what may be sent to whom, and what all have acknowledged.
+///
+/// Pure: no clock, no socket, no journal. It holds numbers only; the shell keeps the frames from `firstKept` on (see
+/// `Retained`). Instead of returning effects it answers what is owed *now* (`hello(for:)`, `sendable(to:)`,
+/// `firstKept`, `deadline`): what a full socket refuses stays owed by itself, and a crash between asking and doing
+/// loses nothing.
+///
+/// The wire may lose, repeat and delay anything at any time; what is sent over one connection arrives in order.
+/// Resending is go-back-N: everything from the receiver's position on.
+public struct DurableSender: Sendable {
+    /// A consumer as the wiring names it.
+    public struct Consumer: Hashable, Sendable {
+        /// "Agent.port" of its input.
+        public var port: String
+        /// It closes a cycle: never waited for.
+        public var isFeedback: Bool
+
+        public init(port: String, isFeedback: Bool = false) {
+            self.port = port
+            self.isFeedback = isFeedback
+        }
+    }
+
+    public enum Verdict: Equatable, Sendable {
+        case taken
+        /// Says less than is known already.
+        case stale
+        /// From an incarnation of the consumer that has been replaced.
+        case fenced
+        /// From a port that is not wired to this output.
+        case stranger
+    }
+
+    /// "Agent.port" of the output.
+    public let output: String
+    public let id: OutputID
+    /// The sender's incarnation; goes into the header of every frame, resent ones too.
+    public let epoch: UInt64
+    public let limits: DeliveryLimits
+    /// First sequence that this incarnation numbers.
+    public let begins: UInt64
+    /// Last sequence given out.
+    public private(set) var last: UInt64
+    /// Last sequence that is in the journal, and with durability `power` on the disk.
+    public private(set) var journaled: UInt64
+    private var links: [Link]
+    private var trimmed: UInt64
+
+    /// - Parameters:
+    ///   - epoch: this incarnation; greater than that of every sender before it.
+    ///   - restored: what the journal says; nil only where there has never been a journal. Consumers that it does not know
+    ///     begin with the next message, those that are no longer wired are forgotten. **The `state` after this must be
+    ///     in the journal before anything is sent**, else a new consumer could be told of another beginning after a crash.
+    public init(
+        output: String, epoch: UInt64, consumers: [Consumer], restored: State?, limits: DeliveryLimits = .standard,
+        at now: Instant
+    ) {
+        self.output = output
+        id = OutputID(port: output)
+        self.epoch = epoch
+        self.limits = limits
+        last = restored?.last ?? 0
+        journaled = last
+        begins = last + 1
+        let known = restored?.consumers ?? []
+        let floor = last
+        links = consumers.map { consumer in
+            let id = ConsumerID(port: consumer.port)
+            let state = known.first { $0.id == id } ?? ConsumerState(id: id, floor: floor, acked: floor, epoch: 0)
+            return Link(consumer: consumer, state: state, quietSince: now)
+        }
+        trimmed = links.lazy.map(\.state.acked).min() ?? last
+    }
+
+    // MARK: Messages
+
+    /// Numbers a message. The shell seals the frame with it, appends it to the journal and then says `didJournal(upTo:)`.
+    /// Throws `tooFarBehind` when nothing more can be kept.
+    public mutating func append(at now: Instant) throws(DeliveryError) -> UInt64 {
+        if let slowest = links.min(by: { $0.state.acked < $1.state.acked }),
+            last - slowest.state.acked >= limits.maxUnacked
+        {
+            throw .tooFarBehind(
+                output: output, consumer: slowest.consumer.port, unacked: last - slowest.state.acked)
+        }
+        for index in links.indices where links[index].state.acked == last { links[index].quietSince = now }
+        last += 1
+        if links.isEmpty { trimmed = last }
+        return last
+    }
+
+    /// Up to `sequence` all is in the journal (`power`: on the disk) and may be sent.
+    public mutating func didJournal(upTo sequence: UInt64) {
+        precondition(sequence <= last, "only what was numbered can have been journaled")
+        journaled = max(journaled, sequence)
+    }
+
+    /// A non-feedback consumer has a full window: the agent should read nothing but feedback, and begin nothing.
+    public var isFull: Bool {
+        links.contains { !$0.consumer.isFeedback && last - $0.state.acked >= limits.window }
+    }
+
+    /// Messages that some consumer has not acknowledged.
+    public var unacked: UInt64 { last - min(trimmed, last) }
+
+    /// The oldest message that must be kept: all before it are acknowledged by every consumer.
+    public var firstKept: UInt64 { trimmed + 1 }
+
+    // MARK: What is owed to each consumer
+
+    /// As many as were given to `init`, in that order.
+    public var consumerCount: Int { links.count }
+
+    public func consumer(_ index: Int) -> Consumer { links[index].consumer }
+
+    /// Messages this consumer has not acknowledged.
+    public func unacked(by index: Int) -> UInt64 { last - links[index].state.acked }
+
+    /// Position of this consumer's frames in `consumers`; nil for a stranger.
+    public func index(of consumer: ConsumerID) -> Int? {
+        links.firstIndex { $0.state.id == consumer }
+    }
+
+    /// The Hello to be sent to this consumer now, before any message; nil if none is owed.
+    public func hello(for index: Int) -> DeliveryHello? {
+        let link = links[index]
+        guard link.owesHello else { return nil }
+        return DeliveryHello(
+            output: id, consumer: link.state.id, epoch: epoch, kept: firstKept, begins: begins, floor: link.state.floor,
+            sent: link.cursor - 1)
+    }
+
+    /// The socket took the Hello.
+    public mutating func didSendHello(to index: Int, at now: Instant) {
+        links[index].owesHello = false
+        links[index].quietSince = now
+    }
+
+    /// The messages that may be handed to this consumer's socket now, in order; nil if there are none.
+    public func sendable(to index: Int) -> ClosedRange<UInt64>? {
+        let link = links[index]
+        guard link.isOpen, link.cursor <= journaled else { return nil }
+        return link.cursor...journaled
+    }
+
+    /// The socket took the messages up to `sequence`.
+    public mutating func didSend(upTo sequence: UInt64, to index: Int) {
+        precondition(links[index].isOpen && sequence <= journaled, "only what was sendable can have been sent")
+        links[index].cursor = max(links[index].cursor, sequence + 1)
+    }
+
+    // MARK: What consumers say
+
+    /// A Position or an Ack from the acks wire. Throws when this sender must stop: a newer one is at work, or its journal
+    /// is not the one that the consumer has received from.
+    public mutating func receive(_ control: DeliveryControl, at now: Instant) throws(DeliveryError) -> Verdict {
+        switch control {
+        case .hello: return .stranger
+        case .ack(let report): return try receive(report, position: nil, now)
+        case .position(let report, let resend): return try receive(report, position: resend, now)
+        }
+    }
+
+    private mutating func receive(
+        _ report: DeliveryReport, position resend: Bool?, _ now: Instant
+    ) throws(DeliveryError) -> Verdict {
+        guard report.output == id, let index = index(of: report.consumer) else { return .stranger }
+        guard report.senderEpoch <= epoch else {
+            throw .replaced(output: output, epoch: epoch, by: report.senderEpoch)
+        }
+        var link = links[index]
+        guard report.epoch >= link.state.epoch else { return .fenced }
+        let known = report.senderEpoch == epoch ? journaled : begins - 1
+        guard report.applied <= known else {
+            throw .senderLostRecords(
+                output: output, consumer: link.consumer.port, journaled: known, applied: report.applied)
+        }
+        if report.epoch == link.state.epoch {
+            if report.applied < link.state.acked { return .stale }
+        } else {
+            link.state.epoch = report.epoch
+            // A new receiver: what was on its way to the old one is gone.
+            if resend != nil { link.isOpen = false }
+        }
+        let isMember = report.applied >= link.state.floor
+        if isMember, report.applied < trimmed {
+            // It has lost what it acknowledged. Told what is kept, it stops; the others go on.
+            link.isOpen = false
+            link.owesHello = true
+            links[index] = link
+            return .taken
+        }
+        if report.applied > link.state.acked { link.quietSince = now }
+        if isMember { link.state.acked = report.applied }
+        link.cursor = max(link.cursor, link.state.acked + 1)
+        if let resend {
+            if report.senderEpoch < epoch || !isMember {
+                // It has not heard of this incarnation, or not of its own beginning.
+                link.isOpen = false
+                link.owesHello = true
+            } else if resend || !link.isOpen {
+                link.isOpen = true
+                link.cursor = link.state.acked + 1
+            }
+        }
+        links[index] = link
+        trimmed = max(trimmed, links.lazy.map(\.state.acked).min() ?? last)
+        return .taken
+    }
+
+    // MARK: Time
+
+    /// When `tick` must be called: the first consumer without progress; nil while nothing is unacknowledged.
+    public var deadline: Instant? {
+        links.lazy.compactMap { deadline(of: $0) }.min()
+    }
+
+    private func deadline(of link: Link) -> Instant? {
+        link.state.acked < journaled && !link.owesHello ? link.quietSince + limits.patience : nil
+    }
+
+    /// Owes a Hello to every consumer without progress. Harmless when called early.
+    public mutating func tick(at now: Instant) {
+        for index in links.indices {
+            if let deadline = deadline(of: links[index]), deadline <= now { links[index].owesHello = true }
+        }
+    }
+
+    // MARK: What is remembered
+
+    /// What a successor needs, for the journal.
+    public var state: State {
+        State(last: journaled, consumers: links.map(\.state))
+    }
+}
+
+extension DurableSender {
+    /// What a sender's journal must give back: the last message in it, and how far each consumer is. Positions may be
+    /// old (they are written lazily); then more is kept, and the consumer says where it stands.
+    public struct State: Codable, Equatable, Sendable {
+        public var last: UInt64
+        public var consumers: [ConsumerState]
+
+        public init(last: UInt64 = 0, consumers: [ConsumerState] = []) {
+            self.last = last
+            self.consumers = consumers
+        }
+
+        /// A message found in the journal behind this state.
+        public mutating func noteMessage(_ sequence: UInt64) {
+            last = max(last, sequence)
+        }
+    }
+
+    public struct ConsumerState: Codable, Equatable, Sendable {
+        public var id: ConsumerID
+        /// It joined after this message.
+        public var floor: UInt64
+        /// It has applied up to this message.
+        public var acked: UInt64
+        /// Its newest incarnation known; 0 for none.
+        public var epoch: UInt64
+
+        public init(id: ConsumerID, floor: UInt64, acked: UInt64, epoch: UInt64) {
+            self.id = id
+            self.floor = floor
+            self.acked = acked
+            self.epoch = epoch
+        }
+    }
+
+    private struct Link: Sendable {
+        let consumer: Consumer
+        var state: ConsumerState
+        /// The next message to send.
+        var cursor: UInt64
+        /// The consumer's position under this incarnation is known.
+        var isOpen = false
+        var owesHello = true
+        /// Since when there was neither progress nor a Hello.
+        var quietSince: Instant
+
+        init(consumer: Consumer, state: ConsumerState, quietSince: Instant) {
+            self.consumer = consumer
+            self.state = state
+            cursor = state.acked + 1
+            self.quietSince = quietSince
+        }
+    }
+}

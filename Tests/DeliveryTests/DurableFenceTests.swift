@@ -1,0 +1,150 @@
+import Testing
+import Wire
+
+@testable import Delivery
+
+/// Zombies, lost journals, consumers that come and go.
+@Suite struct DurableFenceTests {
+    private typealias Ends = DurableWireTests
+
+    @Test func aReplacedSenderIsNotHeard() throws {
+        var (sender, receiver) = (Ends.sender(), Ends.receiver())
+        try Ends.settle(&sender, &receiver)
+        try Ends.say(1, &sender)
+        try Ends.settle(&sender, &receiver)
+        var successor = Ends.sender(2, sender.state)
+        try Ends.settle(&successor, &receiver)
+        #expect(receiver.receive(epoch: 1, sequence: 2) == .fenced)
+        sender.tick(at: Ends.start + .seconds(9))
+        let old = DeliveryHello(
+            output: sender.id, consumer: ConsumerID(port: Ends.port), epoch: 1, kept: 1, begins: 1, floor: 0, sent: 9)
+        #expect(try receiver.receive(old) == .fenced)
+        // Nor after the receiver's own restart.
+        var restarted = Ends.receiver(2, receiver.state)
+        #expect(restarted.receive(epoch: 1, sequence: 2) == .fenced)
+    }
+
+    @Test func aReplacedSenderThatHearsOfItStops() throws {
+        var sender = Ends.sender(1)
+        let report = DeliveryReport(
+            output: sender.id, consumer: ConsumerID(port: Ends.port), epoch: 1, senderEpoch: 2, applied: 0)
+        #expect(throws: DeliveryError.replaced(output: Ends.output, epoch: 1, by: 2)) {
+            try sender.receive(.ack(report), at: Ends.start)
+        }
+    }
+
+    @Test func aReplacedReceiversAcksCountForNothing() throws {
+        var (sender, receiver) = (Ends.sender(), Ends.receiver(1))
+        try Ends.settle(&sender, &receiver)
+        var successor = Ends.receiver(2, receiver.state)
+        try Ends.settle(&sender, &successor)
+        try Ends.say(2, &sender)
+        sender.didSend(upTo: 2, to: 0)
+        let report = DeliveryReport(
+            output: sender.id, consumer: ConsumerID(port: Ends.port), epoch: 1, senderEpoch: 1, applied: 2)
+        #expect(try sender.receive(.ack(report), at: Ends.start) == .fenced)
+        #expect(sender.firstKept == 1)
+    }
+
+    @Test func messagesOfASenderThatSaidNoHelloAreNotTaken() {
+        var receiver = Ends.receiver(1, .init(senderEpoch: 1, applied: 3))
+        if let owed = receiver.owed(isIdle: false) { receiver.didSend(owed) }
+        #expect(receiver.receive(epoch: 1, sequence: 4) == .take)
+        #expect(receiver.receive(epoch: 2, sequence: 5) == .unannounced)
+        #expect(receiver.owed(isIdle: false) != nil)
+    }
+
+    /// The sender's journal lost its end: other messages under the same numbers would pass for duplicates.
+    @Test func aSenderThatForgotWhatWasAppliedStops() throws {
+        var receiver = Ends.receiver(1, .init(senderEpoch: 1, applied: 10))
+        var sender = Ends.sender(2, .init(last: 7, consumers: []))
+        try Ends.say(5, &sender)
+        let hello = try #require(sender.hello(for: 0))
+        let lost = DeliveryError.senderLostRecords(
+            output: Ends.output, consumer: Ends.port, journaled: 7, applied: 10)
+        #expect(try receiver.receive(hello) == .refused(lost))
+        #expect(receiver.receive(epoch: 2, sequence: 11) == .unannounced)
+        let answer = try #require(receiver.owed(isIdle: false))
+        #expect(throws: lost) { try sender.receive(answer, at: Ends.start) }
+        // Another sender, whose journal is whole, is heard.
+        var repaired = Ends.sender(3, .init(last: 10, consumers: []))
+        try Ends.say(1, &repaired)
+        #expect(try Ends.settle(&repaired, &receiver) == [11])
+    }
+
+    @Test func aReceiverThatForgotWhatItAcknowledgedStops() throws {
+        var (sender, receiver) = (Ends.sender(), Ends.receiver(1))
+        try Ends.say(5, &sender)
+        try Ends.settle(&sender, &receiver)
+        var blank = Ends.receiver(2)
+        let lost = DeliveryError.receiverLostRecords(
+            output: Ends.output, consumer: Ends.port, applied: 0, kept: 6)
+        #expect(throws: lost) { try Ends.settle(&sender, &blank) }
+        #expect("\(lost)".contains("acknowledged up to 5"))
+    }
+
+    /// It can be made whole, since another consumer still held everything back.
+    @Test func aReceiverThatForgotIsHelpedWhileAllIsKept() throws {
+        var sender = Ends.sender(consumers: [.init(port: Ends.port), .init(port: "Slow.in")])
+        var receiver = Ends.receiver(1)
+        try Ends.say(3, &sender)
+        try Ends.settle(&sender, &receiver)
+        var blank = Ends.receiver(2)
+        #expect(try Ends.settle(&sender, &blank) == [1, 2, 3])
+    }
+
+    @Test func lateWordsOfTheSameReceiverAreIgnored() throws {
+        var (sender, receiver) = (Ends.sender(), Ends.receiver(1))
+        try Ends.say(5, &sender)
+        try Ends.settle(&sender, &receiver)
+        let late = DeliveryReport(
+            output: sender.id, consumer: ConsumerID(port: Ends.port), epoch: 1, senderEpoch: 1, applied: 2)
+        #expect(try sender.receive(.position(late, resend: true), at: Ends.start) == .stale)
+        #expect(sender.sendable(to: 0) == nil && sender.firstKept == 6)
+    }
+
+    @Test func aNewConsumerBeginsWhereItJoined() throws {
+        var (sender, receiver) = (Ends.sender(), Ends.receiver(1))
+        try Ends.say(5, &sender)
+        try Ends.settle(&sender, &receiver)
+        let both: [DurableSender.Consumer] = [.init(port: Ends.port), .init(port: "New.in")]
+        var successor = Ends.sender(2, sender.state, consumers: both)
+        try Ends.say(2, &successor)
+        var new = Ends.receiver(1, port: "New.in")
+        #expect(try Ends.settle(&successor, &new, consumer: 1) == [6, 7])
+        // The beginning stays what it was: a later sender doesn't let it pass over what it has not received.
+        var third = Ends.sender(3, successor.state, consumers: both)
+        try Ends.say(1, &third)
+        var again = Ends.receiver(2, .init(senderEpoch: 2, applied: 6), port: "New.in")
+        #expect(try Ends.settle(&third, &again, consumer: 1) == [7, 8])
+        // And one that lost its journal is not taken for a new one.
+        try Ends.settle(&third, &receiver)
+        var blank = Ends.receiver(3, port: "New.in")
+        let lost = DeliveryError.receiverLostRecords(output: Ends.output, consumer: "New.in", applied: 5, kept: 9)
+        #expect(throws: lost) { try Ends.settle(&third, &blank, consumer: 1) }
+    }
+
+    @Test func aConsumerThatIsNoLongerWiredHoldsNothingBack() throws {
+        let both: [DurableSender.Consumer] = [.init(port: Ends.port), .init(port: "Gone.in")]
+        var (sender, receiver) = (Ends.sender(consumers: both), Ends.receiver(1))
+        try Ends.say(5, &sender)
+        try Ends.settle(&sender, &receiver)
+        #expect(sender.firstKept == 1)
+        let successor = Ends.sender(2, sender.state)
+        #expect(successor.firstKept == 6 && successor.state.consumers.count == 1)
+        // Back again, it begins with what comes next, and a receiver that remembers an older position jumps there.
+        var third = Ends.sender(3, successor.state, consumers: both)
+        var back = Ends.receiver(9, .init(senderEpoch: 1, applied: 3), port: "Gone.in")
+        try Ends.say(1, &third)
+        #expect(try Ends.settle(&third, &back, consumer: 1) == [6])
+        #expect(back.state == .init(senderEpoch: 3, applied: 6))
+    }
+
+    @Test func strangersAreNotHeard() throws {
+        var sender = Ends.sender()
+        let report = DeliveryReport(
+            output: sender.id, consumer: ConsumerID(port: "Other.in"), epoch: 1, senderEpoch: 1, applied: 0)
+        #expect(try sender.receive(.ack(report), at: Ends.start) == .stranger)
+        #expect(sender.index(of: ConsumerID(port: "Other.in")) == nil)
+    }
+}
