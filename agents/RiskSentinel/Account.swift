@@ -12,6 +12,10 @@ struct Account: Sendable {
     static let maximumIDBytes = 1_024
 
     private var positions: [String: Quantity] = [:]
+    /// The same with their costs, by symbol: what profit and exposure are told from. No check decides on it.
+    private(set) var books: [String: Position] = [:]
+    /// A fill's money did not fit: `books` leaves it out.
+    private(set) var isMoneyIncomplete = false
     private(set) var reservations = Reservations()
     private var executions = RecentIDs(capacity: Self.rememberedExecutions)
 
@@ -74,12 +78,20 @@ struct Account: Sendable {
             return .broken("the position in \(fill.symbol) does not fit")
         }
         positions[fill.symbol] = position
+        keepBooks(fill)
         switch reservations.consume(report.proposalID, fill.quantity) {
         case .taken: return .booked
         case .none: return .unsolicited
         case .tooMuch(let excess):
             return .broken("\(report.proposalID) was executed for \(excess) more than approved")
         }
+    }
+
+    private mutating func keepBooks(_ fill: Fill) {
+        let multiplier = Instrument.known[fill.symbol]?.contractMultiplier ?? .one
+        var book = books[fill.symbol] ?? Position(contractMultiplier: multiplier)
+        if (try? book.apply(fill)) == nil { isMoneyIncomplete = true }
+        books[fill.symbol] = book
     }
 }
 

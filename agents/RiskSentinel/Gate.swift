@@ -58,6 +58,7 @@ enum Gate {
         decision.checkNames = riskCheckNames
         decision.checkValues = verdict.findings.map(\.value)
         decision.checkLimits = verdict.findings.map(\.limit)
+        decision.account = order.accountView
         return decision
     }
 

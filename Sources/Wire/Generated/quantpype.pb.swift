@@ -805,74 +805,29 @@ public nonisolated struct SizedProposal: Sendable {
 }
 
 /// 9. The only way from a proposal to an order. Each proposal gets exactly one.
-public nonisolated struct RiskDecision: Sendable {
+public nonisolated struct RiskDecision: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
-
-  public var proposalID: String = String()
-
-  public var kind: DecisionKind = .unspecified
-
-  public var reasons: [ReasonCode] = []
-
-  public var strategy: String = String()
-
-  public var symbol: String = String()
-
-  public var side: Side = .unspecified
-
-  /// approved in total, over all orders for this proposal
-  public var quantityE8: Int64 = 0
-
-  /// bound for every order for this proposal
-  public var limitPriceE8: Int64 = 0
-
-  public var referencePriceE8: Int64 = 0
-
-  /// counted from the header's send time
-  public var validForNs: Int64 = 0
-
-  /// HMAC capability; empty until agents hold keys
-  public var approval: Data = Data()
-
-  /// each check made, what it saw, what it allows
-  public var checkNames: [String] = []
-
-  public var checkValues: [Double] = []
-
-  public var checkLimits: [Double] = []
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-}
-
-/// 10. An instruction to a venue.
-public nonisolated struct Order: @unchecked Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  /// deterministic: proposal id and slice number
-  public var orderID: String {
-    get {_storage._orderID}
-    set {_uniqueStorage()._orderID = newValue}
-  }
 
   public var proposalID: String {
     get {_storage._proposalID}
     set {_uniqueStorage()._proposalID = newValue}
   }
 
+  public var kind: DecisionKind {
+    get {_storage._kind}
+    set {_uniqueStorage()._kind = newValue}
+  }
+
+  public var reasons: [ReasonCode] {
+    get {_storage._reasons}
+    set {_uniqueStorage()._reasons = newValue}
+  }
+
   public var strategy: String {
     get {_storage._strategy}
     set {_uniqueStorage()._strategy = newValue}
-  }
-
-  public var venue: String {
-    get {_storage._venue}
-    set {_uniqueStorage()._venue = newValue}
   }
 
   public var symbol: String {
@@ -885,46 +840,158 @@ public nonisolated struct Order: @unchecked Sendable {
     set {_uniqueStorage()._side = newValue}
   }
 
-  public var type: OrderType {
-    get {_storage._type}
-    set {_uniqueStorage()._type = newValue}
-  }
-
-  public var timeInForce: TimeInForce {
-    get {_storage._timeInForce}
-    set {_uniqueStorage()._timeInForce = newValue}
-  }
-
-  public var priceE8: Int64 {
-    get {_storage._priceE8}
-    set {_uniqueStorage()._priceE8 = newValue}
-  }
-
+  /// approved in total, over all orders for this proposal
   public var quantityE8: Int64 {
     get {_storage._quantityE8}
     set {_uniqueStorage()._quantityE8 = newValue}
   }
 
+  /// bound for every order for this proposal
+  public var limitPriceE8: Int64 {
+    get {_storage._limitPriceE8}
+    set {_uniqueStorage()._limitPriceE8 = newValue}
+  }
+
+  public var referencePriceE8: Int64 {
+    get {_storage._referencePriceE8}
+    set {_uniqueStorage()._referencePriceE8 = newValue}
+  }
+
+  /// counted from the header's send time
   public var validForNs: Int64 {
     get {_storage._validForNs}
     set {_uniqueStorage()._validForNs = newValue}
   }
 
-  /// under which it is sent
-  public var decision: RiskDecision {
-    get {_storage._decision ?? RiskDecision()}
-    set {_uniqueStorage()._decision = newValue}
+  /// HMAC capability; empty until agents hold keys
+  public var approval: Data {
+    get {_storage._approval}
+    set {_uniqueStorage()._approval = newValue}
   }
-  /// Returns true if `decision` has been explicitly set.
-  public var hasDecision: Bool {_storage._decision != nil}
-  /// Clears the value of `decision`. Subsequent reads from it will return its default value.
-  public mutating func clearDecision() {_uniqueStorage()._decision = nil}
+
+  /// each check made, what it saw, what it allows
+  public var checkNames: [String] {
+    get {_storage._checkNames}
+    set {_uniqueStorage()._checkNames = newValue}
+  }
+
+  public var checkValues: [Double] {
+    get {_storage._checkValues}
+    set {_uniqueStorage()._checkValues = newValue}
+  }
+
+  public var checkLimits: [Double] {
+    get {_storage._checkLimits}
+    set {_uniqueStorage()._checkLimits = newValue}
+  }
+
+  /// as it stood right before this decision
+  public var account: AccountView {
+    get {_storage._account ?? AccountView()}
+    set {_uniqueStorage()._account = newValue}
+  }
+  /// Returns true if `account` has been explicitly set.
+  public var hasAccount: Bool {_storage._account != nil}
+  /// Clears the value of `account`. Subsequent reads from it will return its default value.
+  public mutating func clearAccount() {_uniqueStorage()._account = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// The account as the risk agent knows it when it decides: the numbers behind the checks, for audits.
+public nonisolated struct AccountView: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// filled, in the decision's symbol; above 0 is long
+  public var positionE8: Int64 = 0
+
+  /// approved in that symbol, neither filled nor released yet
+  public var pendingBuyE8: Int64 = 0
+
+  public var pendingSellE8: Int64 = 0
+
+  /// over all symbols
+  public var openApprovals: UInt32 = 0
+
+  /// sum of |position| x mark over all symbols
+  public var grossExposureE8: Int64 = 0
+
+  public var netExposureE8: Int64 = 0
+
+  /// before fees
+  public var realisedPnlE8: Int64 = 0
+
+  /// of positions with a mark
+  public var unrealisedPnlE8: Int64 = 0
+
+  public var feesE8: Int64 = 0
+
+  /// executions booked so far
+  public var fills: UInt64 = 0
+
+  public var tradingState: TradingState = .unspecified
+
+  /// what the strategy's throttle leaves of a size, 0 to 1
+  public var throttle: Double = 0
+
+  /// a position has no mark, or a sum does not fit: exposures and P&L leave it out
+  public var incomplete: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// 10. An instruction to a venue.
+public nonisolated struct Order: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// deterministic: proposal id and slice number
+  public var orderID: String = String()
+
+  public var proposalID: String = String()
+
+  public var strategy: String = String()
+
+  public var venue: String = String()
+
+  public var symbol: String = String()
+
+  public var side: Side = .unspecified
+
+  public var type: OrderType = .unspecified
+
+  public var timeInForce: TimeInForce = .unspecified
+
+  public var priceE8: Int64 = 0
+
+  public var quantityE8: Int64 = 0
+
+  public var validForNs: Int64 = 0
+
+  /// under which it is sent
+  public var decision: RiskDecision {
+    get {_decision ?? RiskDecision()}
+    set {_decision = newValue}
+  }
+  /// Returns true if `decision` has been explicitly set.
+  public var hasDecision: Bool {self._decision != nil}
+  /// Clears the value of `decision`. Subsequent reads from it will return its default value.
+  public mutating func clearDecision() {self._decision = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _decision: RiskDecision? = nil
 }
 
 /// 11. What a venue says of an order. `last_*` are 0 unless this report is a fill.
@@ -1639,116 +1706,24 @@ nonisolated extension SizedProposal: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension RiskDecision: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RiskDecision"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}proposal_id\0\u{1}kind\0\u{1}reasons\0\u{1}strategy\0\u{1}symbol\0\u{1}side\0\u{3}quantity_e8\0\u{3}limit_price_e8\0\u{3}reference_price_e8\0\u{3}valid_for_ns\0\u{1}approval\0\u{3}check_names\0\u{3}check_values\0\u{3}check_limits\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.proposalID) }()
-      case 2: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
-      case 3: try { try decoder.decodeRepeatedEnumField(value: &self.reasons) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self.strategy) }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.symbol) }()
-      case 6: try { try decoder.decodeSingularEnumField(value: &self.side) }()
-      case 7: try { try decoder.decodeSingularSFixed64Field(value: &self.quantityE8) }()
-      case 8: try { try decoder.decodeSingularSFixed64Field(value: &self.limitPriceE8) }()
-      case 9: try { try decoder.decodeSingularSFixed64Field(value: &self.referencePriceE8) }()
-      case 10: try { try decoder.decodeSingularInt64Field(value: &self.validForNs) }()
-      case 11: try { try decoder.decodeSingularBytesField(value: &self.approval) }()
-      case 12: try { try decoder.decodeRepeatedStringField(value: &self.checkNames) }()
-      case 13: try { try decoder.decodeRepeatedDoubleField(value: &self.checkValues) }()
-      case 14: try { try decoder.decodeRepeatedDoubleField(value: &self.checkLimits) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.proposalID.isEmpty {
-      try visitor.visitSingularStringField(value: self.proposalID, fieldNumber: 1)
-    }
-    if self.kind != .unspecified {
-      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 2)
-    }
-    if !self.reasons.isEmpty {
-      try visitor.visitPackedEnumField(value: self.reasons, fieldNumber: 3)
-    }
-    if !self.strategy.isEmpty {
-      try visitor.visitSingularStringField(value: self.strategy, fieldNumber: 4)
-    }
-    if !self.symbol.isEmpty {
-      try visitor.visitSingularStringField(value: self.symbol, fieldNumber: 5)
-    }
-    if self.side != .unspecified {
-      try visitor.visitSingularEnumField(value: self.side, fieldNumber: 6)
-    }
-    if self.quantityE8 != 0 {
-      try visitor.visitSingularSFixed64Field(value: self.quantityE8, fieldNumber: 7)
-    }
-    if self.limitPriceE8 != 0 {
-      try visitor.visitSingularSFixed64Field(value: self.limitPriceE8, fieldNumber: 8)
-    }
-    if self.referencePriceE8 != 0 {
-      try visitor.visitSingularSFixed64Field(value: self.referencePriceE8, fieldNumber: 9)
-    }
-    if self.validForNs != 0 {
-      try visitor.visitSingularInt64Field(value: self.validForNs, fieldNumber: 10)
-    }
-    if !self.approval.isEmpty {
-      try visitor.visitSingularBytesField(value: self.approval, fieldNumber: 11)
-    }
-    if !self.checkNames.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.checkNames, fieldNumber: 12)
-    }
-    if !self.checkValues.isEmpty {
-      try visitor.visitPackedDoubleField(value: self.checkValues, fieldNumber: 13)
-    }
-    if !self.checkLimits.isEmpty {
-      try visitor.visitPackedDoubleField(value: self.checkLimits, fieldNumber: 14)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: RiskDecision, rhs: RiskDecision) -> Bool {
-    if lhs.proposalID != rhs.proposalID {return false}
-    if lhs.kind != rhs.kind {return false}
-    if lhs.reasons != rhs.reasons {return false}
-    if lhs.strategy != rhs.strategy {return false}
-    if lhs.symbol != rhs.symbol {return false}
-    if lhs.side != rhs.side {return false}
-    if lhs.quantityE8 != rhs.quantityE8 {return false}
-    if lhs.limitPriceE8 != rhs.limitPriceE8 {return false}
-    if lhs.referencePriceE8 != rhs.referencePriceE8 {return false}
-    if lhs.validForNs != rhs.validForNs {return false}
-    if lhs.approval != rhs.approval {return false}
-    if lhs.checkNames != rhs.checkNames {return false}
-    if lhs.checkValues != rhs.checkValues {return false}
-    if lhs.checkLimits != rhs.checkLimits {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Order: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".Order"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}order_id\0\u{3}proposal_id\0\u{1}strategy\0\u{1}venue\0\u{1}symbol\0\u{1}side\0\u{1}type\0\u{3}time_in_force\0\u{3}price_e8\0\u{3}quantity_e8\0\u{3}valid_for_ns\0\u{1}decision\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}proposal_id\0\u{1}kind\0\u{1}reasons\0\u{1}strategy\0\u{1}symbol\0\u{1}side\0\u{3}quantity_e8\0\u{3}limit_price_e8\0\u{3}reference_price_e8\0\u{3}valid_for_ns\0\u{1}approval\0\u{3}check_names\0\u{3}check_values\0\u{3}check_limits\0\u{2}\u{6}account\0")
 
   fileprivate class _StorageClass {
-    var _orderID: String = String()
     var _proposalID: String = String()
+    var _kind: DecisionKind = .unspecified
+    var _reasons: [ReasonCode] = []
     var _strategy: String = String()
-    var _venue: String = String()
     var _symbol: String = String()
     var _side: Side = .unspecified
-    var _type: OrderType = .unspecified
-    var _timeInForce: TimeInForce = .unspecified
-    var _priceE8: Int64 = 0
     var _quantityE8: Int64 = 0
+    var _limitPriceE8: Int64 = 0
+    var _referencePriceE8: Int64 = 0
     var _validForNs: Int64 = 0
-    var _decision: RiskDecision? = nil
+    var _approval: Data = Data()
+    var _checkNames: [String] = []
+    var _checkValues: [Double] = []
+    var _checkLimits: [Double] = []
+    var _account: AccountView? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1759,18 +1734,21 @@ nonisolated extension Order: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
     private init() {}
 
     init(copying source: _StorageClass) {
-      _orderID = source._orderID
       _proposalID = source._proposalID
+      _kind = source._kind
+      _reasons = source._reasons
       _strategy = source._strategy
-      _venue = source._venue
       _symbol = source._symbol
       _side = source._side
-      _type = source._type
-      _timeInForce = source._timeInForce
-      _priceE8 = source._priceE8
       _quantityE8 = source._quantityE8
+      _limitPriceE8 = source._limitPriceE8
+      _referencePriceE8 = source._referencePriceE8
       _validForNs = source._validForNs
-      _decision = source._decision
+      _approval = source._approval
+      _checkNames = source._checkNames
+      _checkValues = source._checkValues
+      _checkLimits = source._checkLimits
+      _account = source._account
     }
   }
 
@@ -1789,18 +1767,21 @@ nonisolated extension Order: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
         // allocates stack space for every case branch when no optimizations are
         // enabled. https://github.com/apple/swift-protobuf/issues/1034
         switch fieldNumber {
-        case 1: try { try decoder.decodeSingularStringField(value: &_storage._orderID) }()
-        case 2: try { try decoder.decodeSingularStringField(value: &_storage._proposalID) }()
-        case 3: try { try decoder.decodeSingularStringField(value: &_storage._strategy) }()
-        case 4: try { try decoder.decodeSingularStringField(value: &_storage._venue) }()
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._proposalID) }()
+        case 2: try { try decoder.decodeSingularEnumField(value: &_storage._kind) }()
+        case 3: try { try decoder.decodeRepeatedEnumField(value: &_storage._reasons) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._strategy) }()
         case 5: try { try decoder.decodeSingularStringField(value: &_storage._symbol) }()
         case 6: try { try decoder.decodeSingularEnumField(value: &_storage._side) }()
-        case 7: try { try decoder.decodeSingularEnumField(value: &_storage._type) }()
-        case 8: try { try decoder.decodeSingularEnumField(value: &_storage._timeInForce) }()
-        case 9: try { try decoder.decodeSingularSFixed64Field(value: &_storage._priceE8) }()
-        case 10: try { try decoder.decodeSingularSFixed64Field(value: &_storage._quantityE8) }()
-        case 11: try { try decoder.decodeSingularInt64Field(value: &_storage._validForNs) }()
-        case 12: try { try decoder.decodeSingularMessageField(value: &_storage._decision) }()
+        case 7: try { try decoder.decodeSingularSFixed64Field(value: &_storage._quantityE8) }()
+        case 8: try { try decoder.decodeSingularSFixed64Field(value: &_storage._limitPriceE8) }()
+        case 9: try { try decoder.decodeSingularSFixed64Field(value: &_storage._referencePriceE8) }()
+        case 10: try { try decoder.decodeSingularInt64Field(value: &_storage._validForNs) }()
+        case 11: try { try decoder.decodeSingularBytesField(value: &_storage._approval) }()
+        case 12: try { try decoder.decodeRepeatedStringField(value: &_storage._checkNames) }()
+        case 13: try { try decoder.decodeRepeatedDoubleField(value: &_storage._checkValues) }()
+        case 14: try { try decoder.decodeRepeatedDoubleField(value: &_storage._checkLimits) }()
+        case 20: try { try decoder.decodeSingularMessageField(value: &_storage._account) }()
         default: break
         }
       }
@@ -1813,17 +1794,17 @@ nonisolated extension Order: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
       // allocates stack space for every if/case branch local when no optimizations
       // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
       // https://github.com/apple/swift-protobuf/issues/1182
-      if !_storage._orderID.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._orderID, fieldNumber: 1)
-      }
       if !_storage._proposalID.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._proposalID, fieldNumber: 2)
+        try visitor.visitSingularStringField(value: _storage._proposalID, fieldNumber: 1)
+      }
+      if _storage._kind != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._kind, fieldNumber: 2)
+      }
+      if !_storage._reasons.isEmpty {
+        try visitor.visitPackedEnumField(value: _storage._reasons, fieldNumber: 3)
       }
       if !_storage._strategy.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._strategy, fieldNumber: 3)
-      }
-      if !_storage._venue.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._venue, fieldNumber: 4)
+        try visitor.visitSingularStringField(value: _storage._strategy, fieldNumber: 4)
       }
       if !_storage._symbol.isEmpty {
         try visitor.visitSingularStringField(value: _storage._symbol, fieldNumber: 5)
@@ -1831,49 +1812,240 @@ nonisolated extension Order: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
       if _storage._side != .unspecified {
         try visitor.visitSingularEnumField(value: _storage._side, fieldNumber: 6)
       }
-      if _storage._type != .unspecified {
-        try visitor.visitSingularEnumField(value: _storage._type, fieldNumber: 7)
-      }
-      if _storage._timeInForce != .unspecified {
-        try visitor.visitSingularEnumField(value: _storage._timeInForce, fieldNumber: 8)
-      }
-      if _storage._priceE8 != 0 {
-        try visitor.visitSingularSFixed64Field(value: _storage._priceE8, fieldNumber: 9)
-      }
       if _storage._quantityE8 != 0 {
-        try visitor.visitSingularSFixed64Field(value: _storage._quantityE8, fieldNumber: 10)
+        try visitor.visitSingularSFixed64Field(value: _storage._quantityE8, fieldNumber: 7)
+      }
+      if _storage._limitPriceE8 != 0 {
+        try visitor.visitSingularSFixed64Field(value: _storage._limitPriceE8, fieldNumber: 8)
+      }
+      if _storage._referencePriceE8 != 0 {
+        try visitor.visitSingularSFixed64Field(value: _storage._referencePriceE8, fieldNumber: 9)
       }
       if _storage._validForNs != 0 {
-        try visitor.visitSingularInt64Field(value: _storage._validForNs, fieldNumber: 11)
+        try visitor.visitSingularInt64Field(value: _storage._validForNs, fieldNumber: 10)
       }
-      try { if let v = _storage._decision {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+      if !_storage._approval.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._approval, fieldNumber: 11)
+      }
+      if !_storage._checkNames.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._checkNames, fieldNumber: 12)
+      }
+      if !_storage._checkValues.isEmpty {
+        try visitor.visitPackedDoubleField(value: _storage._checkValues, fieldNumber: 13)
+      }
+      if !_storage._checkLimits.isEmpty {
+        try visitor.visitPackedDoubleField(value: _storage._checkLimits, fieldNumber: 14)
+      }
+      try { if let v = _storage._account {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
       } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: Order, rhs: Order) -> Bool {
+  public static func ==(lhs: RiskDecision, rhs: RiskDecision) -> Bool {
     if lhs._storage !== rhs._storage {
       let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
         let _storage = _args.0
         let rhs_storage = _args.1
-        if _storage._orderID != rhs_storage._orderID {return false}
         if _storage._proposalID != rhs_storage._proposalID {return false}
+        if _storage._kind != rhs_storage._kind {return false}
+        if _storage._reasons != rhs_storage._reasons {return false}
         if _storage._strategy != rhs_storage._strategy {return false}
-        if _storage._venue != rhs_storage._venue {return false}
         if _storage._symbol != rhs_storage._symbol {return false}
         if _storage._side != rhs_storage._side {return false}
-        if _storage._type != rhs_storage._type {return false}
-        if _storage._timeInForce != rhs_storage._timeInForce {return false}
-        if _storage._priceE8 != rhs_storage._priceE8 {return false}
         if _storage._quantityE8 != rhs_storage._quantityE8 {return false}
+        if _storage._limitPriceE8 != rhs_storage._limitPriceE8 {return false}
+        if _storage._referencePriceE8 != rhs_storage._referencePriceE8 {return false}
         if _storage._validForNs != rhs_storage._validForNs {return false}
-        if _storage._decision != rhs_storage._decision {return false}
+        if _storage._approval != rhs_storage._approval {return false}
+        if _storage._checkNames != rhs_storage._checkNames {return false}
+        if _storage._checkValues != rhs_storage._checkValues {return false}
+        if _storage._checkLimits != rhs_storage._checkLimits {return false}
+        if _storage._account != rhs_storage._account {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AccountView: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".AccountView"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}position_e8\0\u{3}pending_buy_e8\0\u{3}pending_sell_e8\0\u{3}open_approvals\0\u{3}gross_exposure_e8\0\u{3}net_exposure_e8\0\u{3}realised_pnl_e8\0\u{3}unrealised_pnl_e8\0\u{3}fees_e8\0\u{1}fills\0\u{3}trading_state\0\u{1}throttle\0\u{1}incomplete\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularSFixed64Field(value: &self.positionE8) }()
+      case 2: try { try decoder.decodeSingularSFixed64Field(value: &self.pendingBuyE8) }()
+      case 3: try { try decoder.decodeSingularSFixed64Field(value: &self.pendingSellE8) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.openApprovals) }()
+      case 5: try { try decoder.decodeSingularSFixed64Field(value: &self.grossExposureE8) }()
+      case 6: try { try decoder.decodeSingularSFixed64Field(value: &self.netExposureE8) }()
+      case 7: try { try decoder.decodeSingularSFixed64Field(value: &self.realisedPnlE8) }()
+      case 8: try { try decoder.decodeSingularSFixed64Field(value: &self.unrealisedPnlE8) }()
+      case 9: try { try decoder.decodeSingularSFixed64Field(value: &self.feesE8) }()
+      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.fills) }()
+      case 11: try { try decoder.decodeSingularEnumField(value: &self.tradingState) }()
+      case 12: try { try decoder.decodeSingularDoubleField(value: &self.throttle) }()
+      case 13: try { try decoder.decodeSingularBoolField(value: &self.incomplete) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.positionE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.positionE8, fieldNumber: 1)
+    }
+    if self.pendingBuyE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.pendingBuyE8, fieldNumber: 2)
+    }
+    if self.pendingSellE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.pendingSellE8, fieldNumber: 3)
+    }
+    if self.openApprovals != 0 {
+      try visitor.visitSingularUInt32Field(value: self.openApprovals, fieldNumber: 4)
+    }
+    if self.grossExposureE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.grossExposureE8, fieldNumber: 5)
+    }
+    if self.netExposureE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.netExposureE8, fieldNumber: 6)
+    }
+    if self.realisedPnlE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.realisedPnlE8, fieldNumber: 7)
+    }
+    if self.unrealisedPnlE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.unrealisedPnlE8, fieldNumber: 8)
+    }
+    if self.feesE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.feesE8, fieldNumber: 9)
+    }
+    if self.fills != 0 {
+      try visitor.visitSingularUInt64Field(value: self.fills, fieldNumber: 10)
+    }
+    if self.tradingState != .unspecified {
+      try visitor.visitSingularEnumField(value: self.tradingState, fieldNumber: 11)
+    }
+    if self.throttle.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.throttle, fieldNumber: 12)
+    }
+    if self.incomplete != false {
+      try visitor.visitSingularBoolField(value: self.incomplete, fieldNumber: 13)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: AccountView, rhs: AccountView) -> Bool {
+    if lhs.positionE8 != rhs.positionE8 {return false}
+    if lhs.pendingBuyE8 != rhs.pendingBuyE8 {return false}
+    if lhs.pendingSellE8 != rhs.pendingSellE8 {return false}
+    if lhs.openApprovals != rhs.openApprovals {return false}
+    if lhs.grossExposureE8 != rhs.grossExposureE8 {return false}
+    if lhs.netExposureE8 != rhs.netExposureE8 {return false}
+    if lhs.realisedPnlE8 != rhs.realisedPnlE8 {return false}
+    if lhs.unrealisedPnlE8 != rhs.unrealisedPnlE8 {return false}
+    if lhs.feesE8 != rhs.feesE8 {return false}
+    if lhs.fills != rhs.fills {return false}
+    if lhs.tradingState != rhs.tradingState {return false}
+    if lhs.throttle != rhs.throttle {return false}
+    if lhs.incomplete != rhs.incomplete {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Order: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Order"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}order_id\0\u{3}proposal_id\0\u{1}strategy\0\u{1}venue\0\u{1}symbol\0\u{1}side\0\u{1}type\0\u{3}time_in_force\0\u{3}price_e8\0\u{3}quantity_e8\0\u{3}valid_for_ns\0\u{1}decision\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.orderID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.proposalID) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.strategy) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.venue) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.symbol) }()
+      case 6: try { try decoder.decodeSingularEnumField(value: &self.side) }()
+      case 7: try { try decoder.decodeSingularEnumField(value: &self.type) }()
+      case 8: try { try decoder.decodeSingularEnumField(value: &self.timeInForce) }()
+      case 9: try { try decoder.decodeSingularSFixed64Field(value: &self.priceE8) }()
+      case 10: try { try decoder.decodeSingularSFixed64Field(value: &self.quantityE8) }()
+      case 11: try { try decoder.decodeSingularInt64Field(value: &self.validForNs) }()
+      case 12: try { try decoder.decodeSingularMessageField(value: &self._decision) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.orderID.isEmpty {
+      try visitor.visitSingularStringField(value: self.orderID, fieldNumber: 1)
+    }
+    if !self.proposalID.isEmpty {
+      try visitor.visitSingularStringField(value: self.proposalID, fieldNumber: 2)
+    }
+    if !self.strategy.isEmpty {
+      try visitor.visitSingularStringField(value: self.strategy, fieldNumber: 3)
+    }
+    if !self.venue.isEmpty {
+      try visitor.visitSingularStringField(value: self.venue, fieldNumber: 4)
+    }
+    if !self.symbol.isEmpty {
+      try visitor.visitSingularStringField(value: self.symbol, fieldNumber: 5)
+    }
+    if self.side != .unspecified {
+      try visitor.visitSingularEnumField(value: self.side, fieldNumber: 6)
+    }
+    if self.type != .unspecified {
+      try visitor.visitSingularEnumField(value: self.type, fieldNumber: 7)
+    }
+    if self.timeInForce != .unspecified {
+      try visitor.visitSingularEnumField(value: self.timeInForce, fieldNumber: 8)
+    }
+    if self.priceE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.priceE8, fieldNumber: 9)
+    }
+    if self.quantityE8 != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.quantityE8, fieldNumber: 10)
+    }
+    if self.validForNs != 0 {
+      try visitor.visitSingularInt64Field(value: self.validForNs, fieldNumber: 11)
+    }
+    try { if let v = self._decision {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Order, rhs: Order) -> Bool {
+    if lhs.orderID != rhs.orderID {return false}
+    if lhs.proposalID != rhs.proposalID {return false}
+    if lhs.strategy != rhs.strategy {return false}
+    if lhs.venue != rhs.venue {return false}
+    if lhs.symbol != rhs.symbol {return false}
+    if lhs.side != rhs.side {return false}
+    if lhs.type != rhs.type {return false}
+    if lhs.timeInForce != rhs.timeInForce {return false}
+    if lhs.priceE8 != rhs.priceE8 {return false}
+    if lhs.quantityE8 != rhs.quantityE8 {return false}
+    if lhs.validForNs != rhs.validForNs {return false}
+    if lhs._decision != rhs._decision {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
