@@ -41,9 +41,10 @@ let package = Package(
         .target(name: "Supervision", dependencies: ["Wire"]),
         .target(name: "Delivery", dependencies: ["Wire"]),
         .target(name: "Journal", dependencies: ["CLinux", "COpenSSL", "Wire"]),
-        .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal", "Delivery"]),
+        .target(name: "Authority", dependencies: ["CLinux", "COpenSSL", "Wire", "Journal"]),
+        .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal", "Authority", "Delivery"]),
         .target(name: "Audit", dependencies: ["Wire", "Market", "Journal"]),
-        .target(name: "Host", dependencies: ["CLinux", "Wire", "Supervision", "Audit"]),
+        .target(name: "Host", dependencies: ["CLinux", "Wire", "Supervision", "Authority", "Audit"]),
 
         // Measurements: `make bench`.
         .executableTarget(
@@ -90,6 +91,7 @@ let package = Package(
         tests("Supervision", ["Supervision", "Wire"]),
         tests("Delivery", ["Delivery", "Wire"]),
         tests("Journal", ["Journal", "CLinux", "Wire"]),
+        tests("Authority", ["Authority", "CLinux", "Journal", "Wire", protobuf]),
         tests("AgentKit", ["AgentKit", "CLinux", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
         tests("Host", ["Host"]),

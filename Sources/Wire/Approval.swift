@@ -1,6 +1,8 @@
+import FoundationEssentials
+
 /// The capability in `RiskDecision.approval`: who holds it may trade what the decision says until `expiresAt`, because a
 /// risk agent's shell has signed it with a key that only risk and venue agents are given. Layout and test vectors:
-/// Sources/Wire/README.md §6. Here are only the bytes; the room `Authority` makes and checks the signature.
+/// Sources/Wire/README.md §5. Here are only the bytes; the room `Authority` makes and checks the signature.
 public struct Approval: Hashable, Sendable {
     /// "QPA" and the version of the layout.
     public static let magic: UInt32 = 0x0141_5051
@@ -34,6 +36,11 @@ public struct Approval: Hashable, Sendable {
         }
         guard words.0 == Self.magic else { return nil }
         self.init(keyID: words.1, expiresAt: Instant(nanoseconds: words.2), code: Array(bytes[20...]))
+    }
+
+    /// The approval inside a decision.
+    public init?(_ decision: RiskDecision) {
+        self.init(decision.approvalBytes)
     }
 
     /// As it stands in `RiskDecision.approval`.
@@ -78,6 +85,14 @@ public struct Approval: Hashable, Sendable {
         offset += 4
         UnsafeMutableRawBufferPointer(rebasing: raw[offset...]).copyBytes(from: utf8)
         offset += utf8.count
+    }
+}
+
+extension RiskDecision {
+    /// `approval` without Foundation's `Data`.
+    public var approvalBytes: [UInt8] {
+        get { Array(approval) }
+        set { approval = .init(newValue) }
     }
 }
 

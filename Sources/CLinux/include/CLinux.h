@@ -18,6 +18,7 @@
 
 #include "Launch.h"
 #include "crc32c.h"
+#include "secret.h"
 
 // Every function here returns -1 with errno set on failure unless it says otherwise; none retries EINTR unless it says so.
 
