@@ -92,7 +92,7 @@ let package = Package(
         tests("Delivery", ["Delivery", "Wire"]),
         tests("Journal", ["Journal", "CLinux", "Wire"]),
         tests("Authority", ["Authority", "CLinux", "Journal", "Wire", protobuf]),
-        tests("AgentKit", ["AgentKit", "CLinux", "ZeroMQ", "Wire", protobuf]),
+        tests("AgentKit", ["AgentKit", "Authority", "CLinux", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
         tests("Host", ["Host"]),
         tests(

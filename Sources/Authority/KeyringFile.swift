@@ -19,6 +19,9 @@ public final class KeyringFile {
     }
 
     public let path: String
+    /// For agents: through this descriptor the page can be mapped for reading and not for writing. It stays open, and this
+    /// object's, so that a file that is removed meanwhile takes no agent its keys.
+    public let readOnlyDescriptor: Int32
     private let memory: UnsafeMutableRawPointer
     private var rotation: KeyRotation
 
@@ -35,8 +38,13 @@ public final class KeyringFile {
         let descriptor = try Self.open(path) ?? Self.create(path, bootID)
         defer { close(descriptor) }
         let flags = PROT_READ | PROT_WRITE
-        guard let start = mmap(nil, KeyringPage.byteCount, flags, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
-            throw AuthorityError.call("mmap", path)
+        let start = mmap(nil, KeyringPage.byteCount, flags, MAP_SHARED, descriptor, 0)
+        guard let start, start != MAP_FAILED else { throw AuthorityError.call("mmap", path) }
+        do {
+            readOnlyDescriptor = try Self.reopen(descriptor, path)
+        } catch {
+            munmap(start, KeyringPage.byteCount)
+            throw error
         }
         _ = madvise(start, KeyringPage.byteCount, MADV_DONTDUMP)
         memory = start
@@ -59,6 +67,7 @@ public final class KeyringFile {
 
     deinit {
         munmap(memory, KeyringPage.byteCount)
+        close(readOnlyDescriptor)
     }
 
     /// Makes a new key, with which every signer signs from now on.
@@ -73,13 +82,6 @@ public final class KeyringFile {
     }
 
     public var currentKeyID: UInt64 { rotation.current }
-
-    /// A new descriptor through which the page can be mapped for reading and not for writing; the caller closes it.
-    public func openForReading() throws -> Int32 {
-        let descriptor = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-        guard descriptor >= 0 else { throw AuthorityError.call("open", path) }
-        return descriptor
-    }
 
     // MARK: - Steps
 
@@ -151,6 +153,21 @@ public final class KeyringFile {
         guard info.st_size == KeyringPage.byteCount else {
             throw AuthorityError("\(path) has \(info.st_size) bytes, not \(KeyringPage.byteCount); \(replace)")
         }
+    }
+
+    /// The same file for reading only.
+    private static func reopen(_ writable: Int32, _ path: String) throws -> Int32 {
+        let descriptor = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { throw AuthorityError.call("open", path) }
+        var one = stat()
+        var other = stat()
+        guard fstat(writable, &one) == 0, fstat(descriptor, &other) == 0, one.st_ino == other.st_ino,
+            one.st_dev == other.st_dev
+        else {
+            close(descriptor)
+            throw AuthorityError("\(path) was replaced while it was opened; start again")
+        }
+        return descriptor
     }
 
     /// Whole or not at all: it gets its name when it is complete.

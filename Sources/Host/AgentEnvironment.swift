@@ -19,6 +19,7 @@ enum AgentEnvironment {
         environment["QP_INCARNATION"] = String(incarnation)
         environment["QP_RUN_DIR"] = runDirectory
         environment["QP_WIRING"] = wiring.json
+        environment["QP_ROLE"] = manifest.role.rawValue
         environment["QP_SETTINGS"] = manifest.settings.text
         environment["NOTIFY_SOCKET"] = notifySocket
         environment["QP_LINK"] = OperatorPort.linkPath(runDirectory: runDirectory)

@@ -9,6 +9,7 @@ enum LaunchFingerprint {
         var parts = [
             plan.executablePath ?? "", plan.folder, manifest.settings.text, wiring.json,
             "\(manifest.limits)", "\(manifest.sandbox)",
+            manifest.role.rawValue,
         ]
         parts += manifest.arguments
         parts += manifest.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }

@@ -1,3 +1,4 @@
+import Authority
 import CLinux
 import Foundation
 import Wire
@@ -7,7 +8,7 @@ import Wire
 /// ```text
 /// supervisor.lock     flock(2), content: pid of the holder
 /// control.sock        JSON-RPC                 notify.sock   sd_notify datagrams
-/// link.sock           supervisor link
+/// link.sock           supervisor link          keyring       keys of risk and venue agents
 /// w/                  sockets of the wires     logs/         NAME.log, NAME.log.1, …
 /// agents/NAME/        out.fifo, err.fifo, incarnation, stats
 /// ```
@@ -40,6 +41,7 @@ public final class RunDirectory {
 
     public var controlSocket: String { "\(path)/control.sock" }
     public var notifySocket: String { "\(path)/notify.sock" }
+    public var keyring: String { "\(path)/\(KeyringFile.fileName)" }
     public var linkSocket: String { OperatorPort.linkPath(runDirectory: path) }
     public var logs: String { "\(path)/logs" }
     public var wires: String { "\(path)/w" }

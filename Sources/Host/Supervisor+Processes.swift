@@ -19,8 +19,9 @@ extension Supervisor {
         agent.log.begin(incarnation: incarnation.number)
         do {
             try agent.epoch.write(incarnation)
-            let request = try launchRequest(for: agent, incarnation)
-            let descriptors = try sockets.descriptors(for: agent.wiring)
+            var request = try launchRequest(for: agent, incarnation)
+            var descriptors = try sockets.descriptors(for: agent.wiring)
+            handKeys(to: agent, &request, &descriptors)
             let writers = try agent.log.openWriters()
             launcher.launch(
                 request, output: writers.output.raw, error: writers.error.raw, inherited: descriptors,

@@ -1,3 +1,4 @@
+import Authority
 import CLinux
 import Foundation
 import Supervision
@@ -52,6 +53,7 @@ public final class Supervisor {
     let exits: ExitWatch
     let containment: Containment
     let branch: CgroupBranch?
+    let keyring: KeyringFile
     let sockets: WireSockets
     let scratch = ScratchBuffer()
     let inheritedEnvironment = ProcessInfo.processInfo.environment
@@ -96,6 +98,7 @@ public final class Supervisor {
             launcher.launcherPids.contains($0) || exits.pids.contains($0)
         }
         branch = CgroupBranch(runDirectory: run.path)
+        keyring = try KeyringFile(path: run.keyring, at: EventLoop.now())
         sockets = WireSockets(directory: run.wires)
         let reading = try FleetSpec.reading(plan) { agent in
             LaunchFingerprint.of(agent, wiring: plan.graph.wiring(for: agent.name, runDirectory: run.path))

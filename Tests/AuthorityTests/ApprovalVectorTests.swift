@@ -26,7 +26,8 @@ import Testing
                 let text = try text(key)
                 return try #require(Number(text), "\(key)")
             }
-            let side = try #require(Side(rawValue: Int(try #require(vector["side"]?.integer))))
+            let sideNumber = try #require(vector["side"]?.integer)
+            let side = try #require(Side(rawValue: Int(sideNumber)))
             var decision = RiskDecision()
             decision.proposalID = try text("proposal")
             decision.symbol = try text("symbol")

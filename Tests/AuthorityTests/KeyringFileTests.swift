@@ -24,12 +24,12 @@ import Wire
             var info = stat()
             #expect(stat(path, &info) == 0)
             #expect(info.st_mode & 0o777 == 0o600)
-            let reader = try Keyring(descriptor: first.openForReading())
+            let reader = try Keyring(mapping: first.readOnlyDescriptor)
             let approval = try #require(reader.sign(Sample.decision(), at: Self.now))
             // Another supervisor takes over: the same key signs, what was signed before is good.
             let second = try KeyringFile(path: path, at: Self.now + .seconds(1))
             #expect(second.currentKeyID == 1)
-            let other = try Keyring(descriptor: second.openForReading())
+            let other = try Keyring(mapping: second.readOnlyDescriptor)
             #expect(other.check(Sample.order(approval), at: Self.now + .seconds(1)) == .valid)
         }
     }
@@ -37,12 +37,12 @@ import Wire
     @Test func keysOfAnotherBootAreErased() throws {
         try Scratch.with { path in
             let before = try KeyringFile(path: path, at: Self.now, bootID: BootID(high: 1, low: 1))
-            let reader = try Keyring(descriptor: before.openForReading())
+            let reader = try Keyring(mapping: before.readOnlyDescriptor)
             let approval = try #require(reader.sign(Sample.decision(validSeconds: 200), at: Self.now))
             // The clock begins anew, so the approval's end would seem to lie far ahead.
             let after = try KeyringFile(path: path, at: .zero + .seconds(1), bootID: BootID(high: 2, low: 2))
             #expect(after.currentKeyID == 2)
-            let other = try Keyring(descriptor: after.openForReading())
+            let other = try Keyring(mapping: after.readOnlyDescriptor)
             #expect(other.check(Sample.order(approval), at: .zero + .seconds(1)) == .unknownKey)
         }
     }
@@ -99,8 +99,7 @@ import Wire
     @Test func agentsCanReadThePageAndNotWriteIt() throws {
         try Scratch.with { path in
             let file = try KeyringFile(path: path, at: Self.now)
-            let descriptor = try file.openForReading()
-            defer { close(descriptor) }
+            let descriptor = file.readOnlyDescriptor
             let writable = mmap(nil, 4_096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
             #expect(writable == MAP_FAILED && errno == EACCES)
             var byte: UInt8 = 0

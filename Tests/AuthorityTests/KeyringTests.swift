@@ -13,7 +13,7 @@ import Wire
     private static func withKeyring(_ body: (KeyringFile, Keyring, Keyring) throws -> Void) throws {
         try Scratch.with { path in
             let file = try KeyringFile(path: path, at: now)
-            try body(file, Keyring(descriptor: file.openForReading()), Keyring(descriptor: file.openForReading()))
+            try body(file, Keyring(mapping: file.readOnlyDescriptor), Keyring(mapping: file.readOnlyDescriptor))
         }
     }
 
@@ -152,8 +152,8 @@ import Wire
                 }
                 done.store(true, ordering: .releasing)
             }
-            let risk = try Keyring(descriptor: file.openForReading())
-            let venue = try Keyring(descriptor: file.openForReading())
+            let risk = try Keyring(mapping: file.readOnlyDescriptor)
+            let venue = try Keyring(mapping: file.readOnlyDescriptor)
             var signed = 0
             while !done.load(ordering: .acquiring) {
                 // `now` before every retirement: only a torn read could refuse.

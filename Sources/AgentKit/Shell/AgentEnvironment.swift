@@ -17,6 +17,10 @@ struct AgentEnvironment {
     var link: String?
     /// How long to work on without a supervisor (`QP_DEADMAN_USEC`); nil: for ever.
     var deadMan: Nanoseconds?
+    /// nil without a supervisor.
+    var role: AgentRole?
+    /// The keys of the order path (`QP_KEYS_FD`); nil: this agent gets none.
+    var keysDescriptor: Int32?
     var arguments: [String]
     var all: [String: String]
 
@@ -51,6 +55,8 @@ struct AgentEnvironment {
         watchdog = environment["WATCHDOG_USEC"].flatMap { Int64($0) }.map { Nanoseconds.microseconds($0) }
         link = environment["QP_LINK"]
         deadMan = environment["QP_DEADMAN_USEC"].flatMap { Int64($0) }.map { Nanoseconds.microseconds($0) }
+        role = environment["QP_ROLE"].flatMap(AgentRole.init)
+        keysDescriptor = environment["QP_KEYS_FD"].flatMap { Int32($0) }
         self.arguments = arguments
         all = environment
     }

@@ -29,7 +29,9 @@ extension AgentShell {
             guard count(header, bytes: frame.count, receivedAt, &wire.sources[source]) else { return }
             let body = UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...])
             let payload = try Payload(type: header.payloadType, encoding: header.encoding, bytes: body)
-            let message = Message(port: wire.port, payload: payload, header: header)
+            let approval = authority.verdict(on: payload, at: receivedAt)
+            noteApproval(approval, of: payload, on: wire)
+            let message = Message(port: wire.port, payload: payload, header: header, approval: approval)
             handle(.message(message), at: receivedAt, cause: message.cause)
             recorder.received(frame, edge: wire.sources[source].edge, receivedAt: receivedAt)
         } catch {
@@ -70,6 +72,18 @@ extension AgentShell {
         }
     }
 
+    /// An order that no risk agent has approved: told here whatever its agent makes of it. As often as rubbish, for each
+    /// reason.
+    private func noteApproval(_ verdict: ApprovalVerdict, of payload: Payload, on wire: InputWire) {
+        guard verdict != .valid, verdict != .notAsked, case .order(let order) = payload else { return }
+        let count = unapproved[verdict, default: 0] + 1
+        unapproved[verdict] = count
+        guard count & (count - 1) == 0 else { return }
+        let name = order.orderID.prefix(Limits.maxApprovalNameBytes)
+        AgentLog.write(
+            .warning, "order '\(name)' on '\(wire.name)' is not approved: \(verdict.reason) (\(count) so far)")
+    }
+
     /// Gives the agent one event and carries out what it wants.
     func handle(_ event: Event, at now: Instant, cause: Cause?) {
         effects.removeAll()
@@ -106,8 +120,8 @@ extension AgentShell {
     }
 
     private func send(_ payload: Payload, on output: OutputWire, cause: Cause?) throws {
-        var frame = try payload.encoded()
         let sentAt = Clock.now()
+        var frame = try authority.prepare(payload, at: sentAt).encoded()
         let sequence = output.nextSequence()
         let trace = cause?.trace ?? TraceID(output: output.id, incarnation: environment.incarnation, sequence: sequence)
         try frame.seal(

@@ -25,6 +25,7 @@ final class AgentShell<A: Agent> {
     let stats: StatsPageView
     let notifier: Notifier
     let recorder: Recorder
+    let authority: AgentAuthority
     private let statsFile: StatsFile
     private let stopRequests: any StopRequests
     private let stopToken: Poller.Token
@@ -39,6 +40,8 @@ final class AgentShell<A: Agent> {
     private var nextPing: Instant
     private let pingEvery: Nanoseconds?
     var malformedFrames: UInt64 = 0
+    /// Orders that came without a valid approval, by what was wrong.
+    var unapproved: [ApprovalVerdict: UInt64] = [:]
     /// When the last frame of any kind came.
     var lastFrameAt = Instant.zero
     /// Told to stop: nothing new is begun.
@@ -51,6 +54,7 @@ final class AgentShell<A: Agent> {
         self.environment = environment
         self.stopRequests = stopRequests
         notifier = Notifier(path: environment.notifySocket)
+        authority = try AgentAuthority(environment)
         let registry = try environment.registry()
         let now = Clock.now()
         let settings = Settings(environment.settings)

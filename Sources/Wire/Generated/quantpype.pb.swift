@@ -187,6 +187,9 @@ public nonisolated enum ReasonCode: SwiftProtobuf.Enum, Swift.CaseIterable {
 
   /// more than its throttle leaves of what was asked
   case strategyThrottled // = 20
+
+  /// the risk agent could not sign: it has no key
+  case noAuthority // = 21
   case UNRECOGNIZED(Int)
 
   public init() {
@@ -216,6 +219,7 @@ public nonisolated enum ReasonCode: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 18: self = .zeroQuantity
     case 19: self = .selfMatch
     case 20: self = .strategyThrottled
+    case 21: self = .noAuthority
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -243,6 +247,7 @@ public nonisolated enum ReasonCode: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .zeroQuantity: return 18
     case .selfMatch: return 19
     case .strategyThrottled: return 20
+    case .noAuthority: return 21
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -270,6 +275,7 @@ public nonisolated enum ReasonCode: SwiftProtobuf.Enum, Swift.CaseIterable {
     .zeroQuantity,
     .selfMatch,
     .strategyThrottled,
+    .noAuthority,
   ]
 
 }
@@ -863,7 +869,7 @@ public nonisolated struct RiskDecision: @unchecked Sendable {
     set {_uniqueStorage()._validForNs = newValue}
   }
 
-  /// HMAC capability; empty until agents hold keys
+  /// HMAC capability (Approval); empty in a block
   public var approval: Data {
     get {_storage._approval}
     set {_uniqueStorage()._approval = newValue}
@@ -1123,7 +1129,7 @@ nonisolated extension DecisionKind: SwiftProtobuf._ProtoNameProviding {
 }
 
 nonisolated extension ReasonCode: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0REASON_CODE_UNSPECIFIED\0\u{1}REASON_CODE_INVALID_FIELD\0\u{1}REASON_CODE_UNKNOWN_SYMBOL\0\u{1}REASON_CODE_NO_REFERENCE_PRICE\0\u{1}REASON_CODE_STALE_REFERENCE_PRICE\0\u{1}REASON_CODE_PRICE_COLLAR\0\u{1}REASON_CODE_MAX_ORDER_QUANTITY\0\u{1}REASON_CODE_MAX_ORDER_NOTIONAL\0\u{1}REASON_CODE_MAX_POSITION\0\u{1}REASON_CODE_MAX_GROSS_EXPOSURE\0\u{1}REASON_CODE_ORDER_RATE\0\u{1}REASON_CODE_DUPLICATE\0\u{1}REASON_CODE_EXPIRED\0\u{1}REASON_CODE_TRADING_HALTED\0\u{1}REASON_CODE_REDUCING_ONLY\0\u{1}REASON_CODE_STRATEGY_PAUSED\0\u{1}REASON_CODE_MAX_DAILY_LOSS\0\u{1}REASON_CODE_MAX_DRAWDOWN\0\u{1}REASON_CODE_ZERO_QUANTITY\0\u{1}REASON_CODE_SELF_MATCH\0\u{1}REASON_CODE_STRATEGY_THROTTLED\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0REASON_CODE_UNSPECIFIED\0\u{1}REASON_CODE_INVALID_FIELD\0\u{1}REASON_CODE_UNKNOWN_SYMBOL\0\u{1}REASON_CODE_NO_REFERENCE_PRICE\0\u{1}REASON_CODE_STALE_REFERENCE_PRICE\0\u{1}REASON_CODE_PRICE_COLLAR\0\u{1}REASON_CODE_MAX_ORDER_QUANTITY\0\u{1}REASON_CODE_MAX_ORDER_NOTIONAL\0\u{1}REASON_CODE_MAX_POSITION\0\u{1}REASON_CODE_MAX_GROSS_EXPOSURE\0\u{1}REASON_CODE_ORDER_RATE\0\u{1}REASON_CODE_DUPLICATE\0\u{1}REASON_CODE_EXPIRED\0\u{1}REASON_CODE_TRADING_HALTED\0\u{1}REASON_CODE_REDUCING_ONLY\0\u{1}REASON_CODE_STRATEGY_PAUSED\0\u{1}REASON_CODE_MAX_DAILY_LOSS\0\u{1}REASON_CODE_MAX_DRAWDOWN\0\u{1}REASON_CODE_ZERO_QUANTITY\0\u{1}REASON_CODE_SELF_MATCH\0\u{1}REASON_CODE_STRATEGY_THROTTLED\0\u{1}REASON_CODE_NO_AUTHORITY\0")
 }
 
 nonisolated extension OrderType: SwiftProtobuf._ProtoNameProviding {
