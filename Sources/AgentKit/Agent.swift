@@ -67,7 +67,7 @@ public struct Message: Sendable {
 }
 
 /// What a message goes back to: the trace it belongs to, and when that entered the pipeline.
-public struct Cause: Hashable, Sendable {
+public struct Cause: Hashable, Codable, Sendable {
     public var trace: TraceID
     public var originAt: Instant
 
@@ -99,7 +99,7 @@ public struct OutputPort: Hashable, Sendable {
 }
 
 /// A timer of this agent; the number is the agent's own.
-public struct TimerID: Hashable, Sendable {
+public struct TimerID: Hashable, Codable, Sendable {
     public let number: UInt64
 
     public init(_ number: UInt64) {

@@ -49,3 +49,29 @@ public enum BookContinuity: Hashable, Sendable {
         }
     }
 }
+
+extension BookContinuity: Packable {
+    public func pack(into packer: inout Packer) {
+        let (kind, first, second): (Int, UInt64, UInt64) =
+            switch self {
+            case .awaitingSnapshot: (0, 0, 0)
+            case .snapshot(let id): (1, id, 0)
+            case .following(let id): (2, id, 0)
+            case .gap(let expected, let found): (3, expected, found)
+            }
+        packer.append(kind)
+        packer.append(first)
+        packer.append(second)
+    }
+
+    public init(unpacking unpacker: inout Unpacker) throws {
+        let (kind, first, second) = (try unpacker.int(), try unpacker.uint64(), try unpacker.uint64())
+        switch kind {
+        case 0: self = .awaitingSnapshot
+        case 1: self = .snapshot(first)
+        case 2: self = .following(first)
+        case 3: self = .gap(expected: first, found: second)
+        default: throw UnpackError("no continuity of a book has number \(kind)")
+        }
+    }
+}

@@ -1,3 +1,5 @@
+import Wire
+
 /// One side of a book: price levels in two contiguous sorted arrays, the best level last.
 ///
 /// Reading the best level is one load. An insertion or removal moves the levels between it and the touch, a few hundred
@@ -151,6 +153,23 @@ public struct BookSide: Sendable {
         }
 
         subscript(index: Int) -> Level { side[index] }
+    }
+}
+
+extension BookSide: Packable {
+    public func pack(into packer: inout Packer) {
+        packer.append(sign > 0)
+        packer.append(keys)
+        packer.append(quantities)
+    }
+
+    public init(unpacking unpacker: inout Unpacker) throws {
+        self.init(try unpacker.bool() ? .bids : .asks)
+        keys = try unpacker.int64s()
+        quantities = try unpacker.int64s()
+        guard keys.count == quantities.count, keys.count <= Self.maximumLevels,
+            zip(keys, keys.dropFirst()).allSatisfy(<)
+        else { throw UnpackError("these are no levels of a book") }
     }
 }
 

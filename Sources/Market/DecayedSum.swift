@@ -4,7 +4,7 @@ import Glibc
 /// a window of entries, so its memory is bounded whatever the rate of events.
 ///
 /// Times are Unix nanoseconds as the source states them; a time before the newest one counts as the newest.
-public struct DecayedSum: Sendable {
+public struct DecayedSum: Codable, Sendable {
     public let timeConstantNs: Double
     private var sum = 0.0
     private var newestNs: Int64?

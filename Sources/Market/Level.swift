@@ -1,5 +1,5 @@
 /// One price level: all that rests at one price.
-@frozen public struct Level: Hashable, Sendable, CustomStringConvertible {
+@frozen public struct Level: Hashable, Codable, Sendable, CustomStringConvertible {
     public let price: Price
     public let quantity: Quantity
 

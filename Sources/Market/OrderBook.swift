@@ -100,6 +100,9 @@ public struct OrderBook: Sendable {
 }
 
 extension OrderBook {
+    /// Price levels of both sides.
+    public var levelCount: Int { bids.count + asks.count }
+
     /// Whether the levels can be relied on. A current book may still have an empty side.
     public var isCurrent: Bool { continuity.isCurrent }
 
@@ -166,5 +169,28 @@ extension OrderBook {
         update.askPriceE8 = asks.levels.map(\.price.e8)
         update.askQuantityE8 = asks.levels.map(\.quantity.e8)
         return update
+    }
+}
+
+extension OrderBook: Packable {
+    public func pack(into packer: inout Packer) {
+        packer.append(symbol)
+        packer.append(venue)
+        packer.append(bids)
+        packer.append(asks)
+        packer.append(continuity)
+        packer.append(updateID)
+        packer.append(exchangeTimeNs)
+        packer.append(dataOrigin.rawValue)
+    }
+
+    public init(unpacking unpacker: inout Unpacker) throws {
+        self.init(symbol: try unpacker.text(), venue: try unpacker.text())
+        bids = try unpacker.value()
+        asks = try unpacker.value()
+        continuity = try unpacker.value()
+        updateID = try unpacker.uint64()
+        exchangeTimeNs = try unpacker.int64()
+        dataOrigin = DataOrigin(rawValue: try unpacker.int()) ?? .unspecified
     }
 }

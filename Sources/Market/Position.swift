@@ -6,7 +6,7 @@ import Wire
 /// drift. Money moves exactly: after any history, realised + unrealised = cash received − cash paid + value of the
 /// position at the mark, to the last 1e-8. Rounding happens twice only: a fill's price × quantity × multiplier
 /// (nearest, ties to even), and the share of the cost that a partial close takes (same; its rest stays open).
-public struct Position: Hashable, Sendable {
+public struct Position: Hashable, Codable, Sendable {
     /// Signed: above 0 is long.
     public private(set) var quantity = Quantity.zero
     /// What the open quantity cost; the sign of the quantity.

@@ -3,11 +3,11 @@ import Wire
 /// The positions and marks of one account (or one strategy), and their sums. A value.
 ///
 /// Each fill must be applied once; `RecentIDs` tells repeated execution ids.
-public struct PositionKeeper: Hashable, Sendable {
+public struct PositionKeeper: Hashable, Codable, Sendable {
     /// Symbols kept; a fill for one more is refused.
     public static let maximumSymbols = 4_096
 
-    private struct Entry: Hashable, Sendable {
+    private struct Entry: Hashable, Codable, Sendable {
         var position: Position
         var mark: Price?
     }
@@ -78,25 +78,37 @@ public struct PositionKeeper: Hashable, Sendable {
         public func profit() throws(ArithmeticOverflow) -> Notional { try realised + unrealised - fees }
     }
 
+    /// The same whatever the order in which the symbols came: summed in 128 bits, checked once.
     public func totals() throws(ArithmeticOverflow) -> Totals {
         var totals = Totals()
+        var (realised, unrealised, fees, gross, net) = (Int128(0), Int128(0), Int128(0), Int128(0), Int128(0))
         for (symbol, entry) in entries {
             let position = entry.position
-            totals.realised = try totals.realised + position.realised
-            totals.fees = try totals.fees + position.fees
+            realised += Int128(position.realised.e8)
+            fees += Int128(position.fees.e8)
             guard !position.quantity.isZero else { continue }
             var value = position.openCost
             if let mark = entry.mark {
                 value = try position.value(at: mark)
-                totals.unrealised = try totals.unrealised + (try value - position.openCost)
+                unrealised += Int128(value.e8) - Int128(position.openCost.e8)
             } else {
                 totals.unmarked.append(symbol)
             }
-            totals.grossExposure = try totals.grossExposure + (try value.magnitude())
-            totals.netExposure = try totals.netExposure + value
+            gross += Int128(value.e8.magnitude)
+            net += Int128(value.e8)
         }
+        totals.realised = try Self.sum(realised)
+        totals.unrealised = try Self.sum(unrealised)
+        totals.fees = try Self.sum(fees)
+        totals.grossExposure = try Self.sum(gross)
+        totals.netExposure = try Self.sum(net)
         totals.unmarked.sort()
         return totals
+    }
+
+    private static func sum(_ sum: Int128) throws(ArithmeticOverflow) -> Notional {
+        guard let sum = Int64(exactly: sum) else { throw ArithmeticOverflow("sum") }
+        return Notional(e8: sum)
     }
 
     /// Fills in everything of a `PortfolioState` but the trading state and the drawdown.

@@ -1,3 +1,5 @@
+import Wire
+
 /// The last answers given, by the id of what was asked, so that a question that comes again gets the same answer, in
 /// bounded memory: the oldest is forgotten first. A value.
 public struct RecentAnswers<Answer: Sendable>: Sendable {
@@ -33,5 +35,29 @@ public struct RecentAnswers<Answer: Sendable>: Sendable {
     public mutating func update(_ id: String, _ change: (inout Answer) -> Void) {
         guard let index = answers.index(forKey: id) else { return }
         change(&answers.values[index])
+    }
+}
+
+extension RecentAnswers: Encodable, Decodable, Packable where Answer: Packable {
+    public func pack(into packer: inout Packer) {
+        packer.append(capacity)
+        packer.append(oldest)
+        packer.append(ring) { id, packer in
+            packer.append(id)
+            packer.append(answers[id])
+        }
+    }
+
+    public init(unpacking unpacker: inout Unpacker) throws {
+        let capacity = try unpacker.int()
+        guard capacity > 0 else { throw UnpackError("recent answers without room for any") }
+        self.init(capacity: capacity)
+        oldest = try unpacker.int()
+        let entries = try unpacker.list { (id: try $0.text(), answer: try $0.optional(Answer.self)) }
+        ring = entries.map(\.id)
+        for case (let id, let answer?) in entries { answers[id] = answer }
+        guard ring.count <= capacity, answers.count == ring.count, (0..<capacity).contains(oldest) else {
+            throw UnpackError("these are no recent answers")
+        }
     }
 }

@@ -1,5 +1,5 @@
 /// The two best levels, and what is measured on them. Prices are above 0 (a book and a quote see to that).
-public struct Touch: Hashable, Sendable {
+public struct Touch: Hashable, Codable, Sendable {
     public let bid: Level
     public let ask: Level
 

@@ -32,8 +32,8 @@ struct GateBench {
         bench.receive(.command(command), on: "commands")
     }
 
-    func position(_ symbol: String = Sample.symbol) -> Quantity { bench.agent.account.position(symbol) }
-    func pending(_ side: Side) -> Quantity { bench.agent.account.pending(Sample.symbol, side) }
+    func position(_ symbol: String = Sample.symbol) -> Quantity { bench.agent.state.account.position(symbol) }
+    func pending(_ side: Side) -> Quantity { bench.agent.state.account.pending(Sample.symbol, side) }
 }
 
 extension RiskDecision {

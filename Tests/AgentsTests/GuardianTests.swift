@@ -72,7 +72,7 @@ struct GuardianBench {
         let again = guardian.report(Sample.fill("p1", .buy, "1"))
         #expect(again.states.isEmpty)
         #expect(guardian.bench.counters["reports repeated"] == 1)
-        #expect(guardian.bench.agent.keeper.position(Sample.symbol).quantity == Quantity("1"))
+        #expect(guardian.bench.agent.state.keeper.position(Sample.symbol).quantity == Quantity("1"))
     }
 
     @Test func reportsWithoutAFillSayNothing() throws {
@@ -170,7 +170,7 @@ struct GuardianBench {
         var report = Sample.fill("p1", .buy, "1")
         spoil(&report)
         #expect(guardian.report(report).commands.only?.tradingState == .halted)
-        #expect(guardian.bench.agent.keeper.position(Sample.symbol).quantity == .zero)
+        #expect(guardian.bench.agent.state.keeper.position(Sample.symbol).quantity == .zero)
     }
 
     @Test func anEquityThatDoesNotFitHalts() throws {
@@ -224,8 +224,8 @@ struct GuardianBench {
             let percent = Int64.random(in: 1...100, using: &dice)
             let rule = LossLimits.Rule(
                 maxDrawdown: Factor(e8: percent * 1_000_000), maxDailyLoss: .max, throttleSteps: 10)
-            var limits = LossLimits(rule: rule, initialEquity: Notional(e8: peak))
-            let actions = limits.observe(Notional(e8: equity))
+            var limits = LossLimits(initialEquity: Notional(e8: peak), throttleSteps: 10)
+            let actions = limits.observe(Notional(e8: equity), rule)
             // max(0, 1 − DD ÷ DDmax) in tenths, as exact fractions: (peak × percent − 100 × lost) ÷ (peak × percent)
             let (whole, gone) = (peak * percent, 100 * (peak - equity))
             #expect(limits.steps == (gone >= whole ? 0 : ((whole - gone) * 20 + whole) / (2 * whole)))
@@ -234,7 +234,7 @@ struct GuardianBench {
     }
 
     @Test func extremesHaltRatherThanOverflow() {
-        var limits = LossLimits(rule: .init(), initialEquity: .max)
-        #expect(limits.observe(Notional(e8: .min)).contains { if case .halt = $0 { true } else { false } })
+        var limits = LossLimits(initialEquity: .max, throttleSteps: 10)
+        #expect(limits.observe(Notional(e8: .min), .init()).contains { if case .halt = $0 { true } else { false } })
     }
 }

@@ -183,7 +183,7 @@ struct OrderPath {
 @Suite struct OrderPathTests {
     static let steps = 400
 
-    private static func run(_ seed: UInt64, repetition: Double) throws -> (path: OrderPath, proposals: [Proposal]) {
+    static func run(_ seed: UInt64, repetition: Double) throws -> (path: OrderPath, proposals: [Proposal]) {
         var path = try OrderPath(seed: seed, repetition: repetition)
         var proposals: [Proposal] = []
         for _ in 0..<4 { path.moveMarket() }
@@ -241,11 +241,11 @@ struct OrderPath {
         for (id, quantity) in filled { #expect(quantity <= decided[id]!.quantity) }
 
         // Everybody has the same position, and nothing is left open.
-        #expect(path.gate.agent.account.position(Sample.symbol) == position)
-        #expect(path.guardian.agent.keeper.position(Sample.symbol).quantity == position)
-        #expect(path.gate.agent.account.reservations.open.isEmpty)
-        #expect(path.gate.agent.account.pending(Sample.symbol, .buy) == .zero)
-        #expect(path.gate.agent.account.pending(Sample.symbol, .sell) == .zero)
+        #expect(path.gate.agent.state.account.position(Sample.symbol) == position)
+        #expect(path.guardian.agent.state.keeper.position(Sample.symbol).quantity == position)
+        #expect(path.gate.agent.state.account.reservations.open.isEmpty)
+        #expect(path.gate.agent.state.account.pending(Sample.symbol, .buy) == .zero)
+        #expect(path.gate.agent.state.account.pending(Sample.symbol, .sell) == .zero)
         #expect(path.flow.agent.parents.isEmpty)
         #expect(try position.magnitude() <= Quantity("2")!)
 

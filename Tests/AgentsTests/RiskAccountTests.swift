@@ -79,7 +79,7 @@ import Wire
         gate.report(Sample.fill("p1", .buy, "0.3"))
         #expect(gate.position() == Quantity("0.3"))
         #expect(gate.bench.counters["fills without approval"] == 1)
-        #expect(gate.bench.agent.control.state == .active)
+        #expect(gate.bench.agent.state.control.state == .active)
     }
 
     @Test func moreThanApprovedHalts() throws {
@@ -87,7 +87,7 @@ import Wire
         _ = gate.decide("p1", .buy, "0.3")
         gate.report(Sample.fill("p1", .buy, "0.4"))
         #expect(gate.position() == Quantity("0.4"))
-        #expect(gate.bench.agent.control.state == .halted)
+        #expect(gate.bench.agent.state.control.state == .halted)
         #expect(gate.bench.log.last?.level == .error)
         #expect(gate.decide("p2", .sell, "0.4").reasons.contains(.tradingHalted))
     }
@@ -110,7 +110,7 @@ import Wire
         var report = Sample.fill("p1", .buy, "0.1")
         spoil(&report)
         gate.report(report)
-        #expect(gate.bench.agent.control.state == .halted)
+        #expect(gate.bench.agent.state.control.state == .halted)
         #expect(gate.bench.counters["reports broken"] == 1)
     }
 
@@ -119,7 +119,7 @@ import Wire
         gate.report(Sample.fill("p1", .buy, "92233720368.5", execution: 1))
         gate.report(Sample.fill("p1", .buy, "92233720368.5", execution: 2))
         #expect(gate.position() == Quantity("92233720368.5"))
-        #expect(gate.bench.agent.control.state == .halted)
+        #expect(gate.bench.agent.state.control.state == .halted)
     }
 
     @Test(arguments: [
@@ -172,6 +172,6 @@ import Wire
             #expect(try gate.position() + buys <= limit)
             #expect(try gate.position() - sells >= limit.negated())
         }
-        #expect(gate.bench.agent.control.state == .active)
+        #expect(gate.bench.agent.state.control.state == .active)
     }
 }

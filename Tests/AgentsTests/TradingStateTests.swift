@@ -54,7 +54,7 @@ import Wire
         gate.command(Sample.state(.active, "old"))
         gate.command(Sample.state(.halted, "c1"))
         gate.command(Sample.state(.active, "old"))
-        #expect(gate.bench.agent.control.state == .halted)
+        #expect(gate.bench.agent.state.control.state == .halted)
         #expect(gate.bench.counters["commands repeated"] == 1)
     }
 

@@ -8,25 +8,32 @@ import Wire
 /// Stands beside the order path: it sees fills and marks, and acts by commands. A report that comes again (same
 /// execution id) changes nothing. A halt is said once and never taken back: resuming is for a person.
 @main
-struct Guardian: Agent {
+struct Guardian: DurableAgent {
     /// Execution ids remembered, to tell a report that comes again.
     static let rememberedExecutions = 65_536
-    /// Bytes in a venue's name and an execution id together.
+    /// Bytes in a venue's name, an execution id and a symbol together.
     static let maximumIDBytes = 1_024
     private static let publishTimer = TimerID(1)
 
     private let commands: OutputPort
     private let portfolio: OutputPort
     private let name: String
-    private let incarnation: UInt64
     private let initialEquity: Notional
     private let publishEvery: Nanoseconds
+    private let rule: LossLimits.Rule
     private let counters: Counters
-    private(set) var keeper: PositionKeeper
-    private(set) var limits: LossLimits
-    private var executions = RecentIDs(capacity: Self.rememberedExecutions)
-    private var commandsSent: UInt64 = 0
-    private var isPublishArmed = false
+
+    struct State: Codable, Sendable {
+        var keeper: PositionKeeper
+        var limits: LossLimits
+        var executions = RecentIDs(capacity: Guardian.rememberedExecutions)
+        /// The incarnation that began this state; it makes the ids of commands unique for ever.
+        var incarnation: UInt64
+        var commandsSent: UInt64 = 0
+        var isPublishArmed = false
+    }
+
+    var state: State
 
     private struct Counters: Sendable {
         let fills, repeated, broken, halts, throttles: CounterName
@@ -46,14 +53,16 @@ struct Guardian: Agent {
         commands = try start.output("commands", .command)
         portfolio = try start.output("portfolio", .portfolioState)
         name = start.name
-        incarnation = start.incarnation
         let most = Notional(e8: 10_000_000_000 * e8Scale)
         initialEquity = try start.settings.exact(
             "initialEquity", default: Notional(e8: 100_000 * e8Scale), in: .ulp...most)
         publishEvery = .milliseconds(Int64(try start.settings.integer("publishMs", default: 250, in: 1...60_000)))
         counters = Counters(start)
-        keeper = PositionKeeper(contractMultipliers: Instrument.known.mapValues(\.contractMultiplier))
-        limits = LossLimits(rule: try LossLimits.Rule(start.settings), initialEquity: initialEquity)
+        rule = try LossLimits.Rule(start.settings)
+        state = State(
+            keeper: PositionKeeper(contractMultipliers: Instrument.known.mapValues(\.contractMultiplier)),
+            limits: LossLimits(initialEquity: initialEquity, throttleSteps: rule.throttleSteps),
+            incarnation: start.incarnation)
     }
 
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
@@ -65,7 +74,7 @@ struct Guardian: Agent {
             default: break
             }
         case .timer(Self.publishTimer):
-            isPublishArmed = false
+            state.isPublishArmed = false
             publish(&effects)
         case .stop: publish(&effects)
         case .timer, .start, .turn: break
@@ -76,9 +85,9 @@ struct Guardian: Agent {
 
     private mutating func book(_ report: ExecutionReport, _ effects: inout Effects) {
         guard !report.executionID.isEmpty,
-            report.executionID.utf8.count + report.venue.utf8.count <= Self.maximumIDBytes
+            [report.executionID, report.venue, report.symbol].reduce(0, { $0 + $1.utf8.count }) <= Self.maximumIDBytes
         else { return distrust("a report without an execution id, or with one too long", &effects) }
-        guard executions.insert("\(report.venue)#\(report.executionID)") else {
+        guard state.executions.insert("\(report.venue)#\(report.executionID)") else {
             return effects.count(counters.repeated)
         }
         guard report.lastQuantityE8 != 0 || report.lastPriceE8 != 0 else { return }
@@ -86,14 +95,14 @@ struct Guardian: Agent {
             return distrust("\(report.executionID) is no fill that makes sense", &effects)
         }
         do {
-            try keeper.apply(fill)
+            try state.keeper.apply(fill)
             // Until a quote comes, what was paid is the best mark there is.
-            if keeper.mark(fill.symbol) == nil { try keeper.setMark(fill.symbol, fill.price) }
+            if state.keeper.mark(fill.symbol) == nil { try state.keeper.setMark(fill.symbol, fill.price) }
         } catch {
             return distrust("\(report.executionID) can't be booked: \(error)", &effects)
         }
         effects.count(counters.fills)
-        limits.advance(toNs: report.exchangeTimeNs)
+        state.limits.advance(toNs: report.exchangeTimeNs)
         watch(&effects)
         publish(&effects)
     }
@@ -101,14 +110,14 @@ struct Guardian: Agent {
     private mutating func mark(_ quote: Quote, at now: Instant, _ effects: inout Effects) {
         // A one-sided or crossed quote is no mark: the last good one stands.
         guard let mid = quote.mid, Instrument.known[quote.symbol] != nil else { return }
-        limits.advance(toNs: quote.exchangeTimeNs)
-        let isMoved = keeper.mark(quote.symbol) != mid
-        guard isMoved, (try? keeper.setMark(quote.symbol, mid)) != nil else { return }
-        guard !keeper.position(quote.symbol).quantity.isZero else { return }
+        state.limits.advance(toNs: quote.exchangeTimeNs)
+        let isMoved = state.keeper.mark(quote.symbol) != mid
+        guard isMoved, (try? state.keeper.setMark(quote.symbol, mid)) != nil else { return }
+        guard !state.keeper.position(quote.symbol).quantity.isZero else { return }
         watch(&effects)
         // One timer, and only while there is something new to tell: an idle market wakes nobody.
-        if !isPublishArmed {
-            isPublishArmed = true
+        if !state.isPublishArmed {
+            state.isPublishArmed = true
             effects.setTimer(Self.publishTimer, at: now + publishEvery)
         }
     }
@@ -116,23 +125,23 @@ struct Guardian: Agent {
     /// What is held can't be told any more: no trading until a person has looked.
     private mutating func distrust(_ reason: String, _ effects: inout Effects) {
         effects.count(counters.broken)
-        act(limits.fail(reason), &effects)
+        act(state.limits.fail(reason), &effects)
     }
 
     // MARK: Limits
 
     private mutating func watch(_ effects: inout Effects) {
-        guard let equity = try? initialEquity + (try keeper.totals().profit()) else {
-            return act(limits.fail("the equity does not fit in 64 bits"), &effects)
+        guard let equity = try? initialEquity + (try state.keeper.totals().profit()) else {
+            return act(state.limits.fail("the equity does not fit in 64 bits"), &effects)
         }
-        act(limits.observe(equity), &effects)
+        act(state.limits.observe(equity, rule), &effects)
     }
 
     private mutating func act(_ actions: [LossLimits.Action], _ effects: inout Effects) {
         for action in actions {
-            commandsSent += 1
+            state.commandsSent += 1
             var command = Command()
-            command.commandID = "\(name)/\(incarnation)/\(commandsSent)"
+            command.commandID = "\(name)/\(state.incarnation)/\(state.commandsSent)"
             command.issuedBy = name
             switch action {
             case .halt(let reason):
@@ -144,8 +153,8 @@ struct Guardian: Agent {
             case .throttle(let steps):
                 command.kind = .throttleStrategy
                 command.target = "*"
-                command.factor = Double(steps) / Double(limits.rule.throttleSteps)
-                command.reason = "drawdown \((limits.drawdown * 10_000).rounded() / 100)%"
+                command.factor = Double(steps) / Double(rule.throttleSteps)
+                command.reason = "drawdown \((state.limits.drawdown * 10_000).rounded() / 100)%"
                 effects.count(counters.throttles)
                 effects.log(.warning, "all sizes x \(command.factor): \(command.reason)")
             }
@@ -156,16 +165,16 @@ struct Guardian: Agent {
     // MARK: Telling
 
     private mutating func publish(_ effects: inout Effects) {
-        if isPublishArmed {
-            isPublishArmed = false
+        if state.isPublishArmed {
+            state.isPublishArmed = false
             effects.cancelTimer(Self.publishTimer)
         }
-        var state = PortfolioState()
-        guard (try? keeper.write(into: &state, initialEquity: initialEquity)) != nil else {
-            return act(limits.fail("the equity does not fit in 64 bits"), &effects)
+        var portfolioState = PortfolioState()
+        guard (try? state.keeper.write(into: &portfolioState, initialEquity: initialEquity)) != nil else {
+            return act(state.limits.fail("the equity does not fit in 64 bits"), &effects)
         }
-        state.tradingState = limits.haltedBecause == nil ? .active : .halted
-        state.drawdown = limits.drawdown
-        effects.send(.portfolioState(state), on: portfolio)
+        portfolioState.tradingState = state.limits.haltedBecause == nil ? .active : .halted
+        portfolioState.drawdown = state.limits.drawdown
+        effects.send(.portfolioState(portfolioState), on: portfolio)
     }
 }

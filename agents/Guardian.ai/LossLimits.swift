@@ -11,7 +11,7 @@ import Wire
 ///   be computed. Latched: nothing in here ever lifts it.
 ///
 /// All comparisons are exact, in integers.
-struct LossLimits: Sendable {
+struct LossLimits: Codable, Sendable {
     struct Rule: Sendable {
         /// DDmax, a fraction of the peak.
         var maxDrawdown = Factor(e8: 10_000_000)
@@ -28,7 +28,6 @@ struct LossLimits: Sendable {
         case halt(String)
     }
 
-    let rule: Rule
     private(set) var peak: Notional
     /// Why everything stands still; nil while it does not.
     private(set) var haltedBecause: String?
@@ -38,12 +37,11 @@ struct LossLimits: Sendable {
     private var day: Int64?
     private var last: Notional
 
-    init(rule: Rule, initialEquity: Notional) {
-        self.rule = rule
+    init(initialEquity: Notional, throttleSteps: Int64) {
         peak = initialEquity
         dayStart = initialEquity
         last = initialEquity
-        steps = rule.throttleSteps
+        steps = throttleSteps
     }
 
     /// 1 − V ÷ max V, from 0 up; above 1 once more than everything is lost.
@@ -61,14 +59,14 @@ struct LossLimits: Sendable {
     }
 
     /// Takes the equity at the mark.
-    mutating func observe(_ equity: Notional) -> [Action] {
+    mutating func observe(_ equity: Notional, _ rule: Rule) -> [Action] {
         last = equity
         peak = max(peak, equity)
-        var actions = throttle(equity)
+        var actions = throttle(equity, rule)
         guard let lost = try? peak - equity, let lostToday = try? dayStart - equity else {
             return actions + fail("the loss does not fit in 64 bits")
         }
-        if left(lost).part <= 0 {
+        if left(lost, rule).part <= 0 {
             actions += fail("drawdown of \(lost) from a peak of \(peak) has reached \(rule.maxDrawdown)")
         } else if lostToday >= rule.maxDailyLoss {
             actions += fail("loss of \(lostToday) today has reached \(rule.maxDailyLoss)")
@@ -85,23 +83,23 @@ struct LossLimits: Sendable {
 
     /// Down at once; up only when a whole step more has been regained, or all, so that a loss that hovers around a step
     /// does not send a command with every quote.
-    private mutating func throttle(_ equity: Notional) -> [Action] {
+    private mutating func throttle(_ equity: Notional, _ rule: Rule) -> [Action] {
         guard let lost = try? peak - equity else { return [] }
-        let target = remaining(lost)
+        let target = remaining(lost, rule)
         guard target < steps || target >= min(steps + 2, rule.throttleSteps), target != steps else { return [] }
         steps = target
         return [.throttle(steps: target)]
     }
 
     /// steps × (1 − DD ÷ DDmax) to the nearest whole, exact; 0 at or beyond DDmax.
-    private func remaining(_ lost: Notional) -> Int64 {
-        let (part, whole) = left(lost)
+    private func remaining(_ lost: Notional, _ rule: Rule) -> Int64 {
+        let (part, whole) = left(lost, rule)
         guard part > 0 else { return 0 }
         return Int64((2 * part * Int128(rule.throttleSteps) + whole) / (2 * whole))  // below 2^90 × 200
     }
 
     /// 1 − DD ÷ DDmax as an exact fraction of DDmax × peak; a peak of nothing leaves nothing.
-    private func left(_ lost: Notional) -> (part: Int128, whole: Int128) {
+    private func left(_ lost: Notional, _ rule: Rule) -> (part: Int128, whole: Int128) {
         guard peak.isPositive else { return (0, 1) }
         let whole = Int128(peak.e8) * Int128(rule.maxDrawdown.e8)
         return (whole - Int128(lost.e8) * Int128(e8Scale), whole)

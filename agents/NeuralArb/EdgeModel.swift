@@ -1,4 +1,5 @@
 import AgentKit
+import Market
 import Wire
 
 /// What the signals about one symbol promise together: an expected move of the mid, in basis points.
@@ -46,6 +47,19 @@ struct EdgeModel {
 
         /// 1 when all point the same way, 0 when they cancel out.
         var agreement: Double { grossBps > 0 ? abs(sumBps) / grossBps : 0 }
+    }
+
+    /// Signals and settings of what is learned: state that was made under others must be moved over.
+    let key: UInt64
+
+    init(names: [String], priors: [Skill], marketWideShare: Double, maxHorizonNs: Double, maxAheadNs: Int64) {
+        self.names = names
+        self.priors = priors
+        self.marketWideShare = marketWideShare
+        self.maxHorizonNs = maxHorizonNs
+        self.maxAheadNs = maxAheadNs
+        let text = zip(names, priors).map { "\($0):\($1.prior):\($1.priorStrength)" }.joined(separator: ";")
+        key = UInt64(truncatingIfNeeded: RecentIDs.hash(text))
     }
 
     var emptyBoard: SignalBoard { SignalBoard(priors) }

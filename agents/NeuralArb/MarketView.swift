@@ -8,7 +8,7 @@ import Wire
 /// Volatility: exponentially weighted mean of squared log returns of the mid between samples at least `sampleNs` of
 /// market time apart, per second (RiskMetrics 1996 on irregular times); samples that far apart keep the bounce between
 /// bid and ask out.
-struct MarketView {
+struct MarketView: Codable, Sendable {
     static let sampleNs: Int64 = 1_000_000_000
     static let volatilityTimeConstantNs = 60e9
     /// Returns before the volatility is believed.
@@ -27,7 +27,12 @@ struct MarketView {
     private var squares = DecayedSum(timeConstantNs: volatilityTimeConstantNs)
     private var seconds = DecayedSum(timeConstantNs: volatilityTimeConstantNs)
     private var returns = 0.0
-    private var sample: (mid: Double, timeNs: Int64)?
+    private var sample: Sample?
+
+    private struct Sample: Codable, Sendable {
+        var mid: Double
+        var timeNs: Int64
+    }
 
     init(venue: String) {
         self.venue = venue
@@ -60,12 +65,12 @@ struct MarketView {
 
     private mutating func noteReturn(_ mid: Double, _ timeNs: Int64) {
         guard let last = sample else {
-            sample = (mid, timeNs)
+            sample = Sample(mid: mid, timeNs: timeNs)
             return
         }
         let (elapsed, overflow) = timeNs.subtractingReportingOverflow(last.timeNs)
         guard overflow || elapsed < 0 || elapsed >= Self.sampleNs else { return }
-        sample = (mid, timeNs)
+        sample = Sample(mid: mid, timeNs: timeNs)
         guard !overflow, elapsed > 0, elapsed <= Self.maxReturnNs else { return }
         let change = log(mid / last.mid)
         squares.add(change * change, at: timeNs)

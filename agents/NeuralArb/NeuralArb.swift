@@ -14,7 +14,7 @@ import Wire
 /// contribute to it in basis points, above 0 for it; the values sum to `expected_edge_bps`. Ids are
 /// "<agent>-<incarnation>-<count>". It stays open until risk blocks it, its orders are done, or `validMs` + `graceMs`
 /// have passed.
-@main struct NeuralArb: Agent {
+@main struct NeuralArb: DurableAgent {
     /// Symbols with a market and signals.
     static let maxSymbols = 256
     /// Execution ids remembered, to book each fill once.
@@ -30,7 +30,6 @@ import Wire
 
     private let proposals: OutputPort
     private let name: String
-    private let incarnation: UInt64
     private let strategy: String
     private let model: EdgeModel
     private let rule: TradeRule
@@ -41,40 +40,7 @@ import Wire
     private let maxOpen: Int
     private let counters: Counters
 
-    private var books: [SymbolBook] = []
-    private var places: [String: Int] = [:]
-    private var marketWideBoard: SignalBoard
-    private var openProposals = OpenProposals()
-    private var executions = RecentIDs(capacity: maxExecutions)
-    private var proposed: UInt64 = 0
-    private var saidFee = false
-
-    /// What is known of one symbol.
-    private struct SymbolBook {
-        let symbol: String
-        var market: MarketView?
-        var board: SignalBoard
-        var ahead = AheadOfMarket()
-        var position = Position()
-        var lastProposalNs: Int64?
-
-        /// False when the entry is older than the one that stands.
-        mutating func post(_ entry: SignalBoard.Entry, at place: Int) -> Bool {
-            guard board.post(entry, at: place) else { return false }
-            if let market, let volatility = market.volatilityBps {
-                board.follow(place, in: market, volatilityBps: volatility)
-            }
-            return true
-        }
-
-        /// After a quote: what it makes known, and what it teaches.
-        mutating func keepUp(maxAheadNs: Int64) {
-            guard let market else { return }
-            let (reached, overflow) = market.exchangeTimeNs.addingReportingOverflow(maxAheadNs)
-            for (place, entry) in ahead.release(until: overflow ? .max : reached) { _ = post(entry, at: place) }
-            board.settle(market)
-        }
-    }
+    var state: State
 
     private struct Counters {
         let proposals, blocked, expired, fills, repeatedFills, badFills: CounterName
@@ -90,11 +56,11 @@ import Wire
         }
         proposals = try start.output("proposals", .proposal)
         let settings = start.settings
-        (name, incarnation) = (start.name, start.incarnation)
+        name = start.name
         strategy = try settings.text("strategy", default: start.name)
         model = try Self.model(settings)
         rule = try Self.rule(settings)
-        marketWideBoard = model.emptyBoard
+        state = State(model: model, incarnation: start.incarnation)
         maxQuoteAge = .fractionalSeconds(try settings.number("maxQuoteAgeMs", default: 1_000, in: 1...600_000) / 1e3)
         validity = .fractionalSeconds(try settings.number("validMs", default: 1_000, in: 1...600_000) / 1e3)
         grace = .fractionalSeconds(try settings.number("graceMs", default: 1_000, in: 0...600_000) / 1e3)
@@ -111,6 +77,7 @@ import Wire
     }
 
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
+        state.moveOver(to: model)
         switch event {
         case .message(let message):
             switch message.payload {
@@ -121,7 +88,7 @@ import Wire
             default: break
             }
         case .timer(let timer):
-            if openProposals.expire(timer) { effects.count(counters.expired) }
+            if state.openProposals.expire(timer) { effects.count(counters.expired) }
         case .start, .turn, .stop: break
         }
     }
@@ -129,11 +96,11 @@ import Wire
     // ---- the market and the signals
 
     private mutating func note(_ quote: Quote, at now: Instant, _ effects: inout Effects) {
-        guard let index = place(quote.symbol, &effects) else { return }
-        if books[index].market == nil { books[index].market = MarketView(venue: quote.venue) }
-        guard books[index].market?.venue == quote.venue else { return effects.count(counters.foreignQuotes) }
-        books[index].market?.note(quote, at: now)
-        books[index].keepUp(maxAheadNs: model.maxAheadNs)
+        guard quote.venue.utf8.count <= Limits.maxNameBytes, let index = place(quote.symbol, &effects) else { return }
+        if state.books[index].market == nil { state.books[index].market = MarketView(venue: quote.venue) }
+        guard state.books[index].market?.venue == quote.venue else { return effects.count(counters.foreignQuotes) }
+        state.books[index].market?.note(quote, at: now)
+        state.books[index].keepUp(maxAheadNs: model.maxAheadNs)
         consider(index, at: now, &effects)
     }
 
@@ -148,15 +115,15 @@ import Wire
             dataOrigin: signal.dataOrigin)
         if signal.symbol == Self.marketWide {
             // Every quote that follows is an occasion to act on it.
-            _ = marketWideBoard.post(entry, at: place)
+            _ = state.marketWideBoard.post(entry, at: place)
             return
         }
         guard let index = self.place(signal.symbol, &effects) else { return }
-        if let market = books[index].market, isAhead(signal, of: market) {
+        if let market = state.books[index].market, isAhead(signal, of: market) {
             effects.count(counters.signalsAhead)
-            return books[index].ahead.add(entry, place: place)
+            return state.books[index].ahead.add(entry, place: place)
         }
-        guard books[index].post(entry, at: place), let market = books[index].market else { return }
+        guard state.books[index].post(entry, at: place), let market = state.books[index].market else { return }
         guard now - market.receivedAt <= maxQuoteAge else { return effects.count(counters.staleQuotes) }
         consider(index, at: now, &effects)
     }
@@ -168,26 +135,26 @@ import Wire
     }
 
     private mutating func place(_ symbol: String, _ effects: inout Effects) -> Int? {
-        if let index = places[symbol] { return index }
-        guard books.count < Self.maxSymbols, !symbol.isEmpty, symbol.utf8.count <= Limits.maxNameBytes else {
+        if let index = state.places[symbol] { return index }
+        guard state.books.count < Self.maxSymbols, !symbol.isEmpty, symbol.utf8.count <= Limits.maxNameBytes else {
             effects.count(counters.leftSymbols)
             return nil
         }
-        books.append(SymbolBook(symbol: symbol, board: model.emptyBoard))
-        places[symbol] = books.count - 1
-        return books.count - 1
+        state.books.append(SymbolBook(symbol: symbol, board: model.emptyBoard))
+        state.places[symbol] = state.books.count - 1
+        return state.books.count - 1
     }
 
     // ---- proposing
 
     private mutating func consider(_ index: Int, at now: Instant, _ effects: inout Effects) {
-        guard let market = books[index].market, let touch = market.touch, now - market.receivedAt <= maxQuoteAge,
-            openProposals.count < maxOpen, isCool(books[index], market.exchangeTimeNs),
+        guard let market = state.books[index].market, let touch = market.touch, now - market.receivedAt <= maxQuoteAge,
+            state.openProposals.count < maxOpen, isCool(state.books[index], market.exchangeTimeNs),
             let moment = moment(of: market, at: now)
         else { return }
-        let edge = model.edge(books[index].board, marketWide: marketWideBoard, moment)
-        guard let decision = rule.decide(edge, touch, position: books[index].position.quantity),
-            !openProposals.isBusy(books[index].symbol, decision.side)
+        let edge = model.edge(state.books[index].board, marketWide: state.marketWideBoard, moment)
+        guard let decision = rule.decide(edge, touch, position: state.books[index].position.quantity),
+            !state.openProposals.isBusy(state.books[index].symbol, decision.side)
         else { return }
         propose(decision, edge, index, moment, touch, &effects)
     }
@@ -210,11 +177,11 @@ import Wire
         _ decision: TradeRule.Decision, _ edge: EdgeModel.Edge, _ index: Int, _ moment: EdgeModel.Moment,
         _ touch: Touch, _ effects: inout Effects
     ) {
-        proposed += 1
-        let symbol = books[index].symbol
-        books[index].lastProposalNs = moment.exchangeTimeNs
+        state.proposed += 1
+        let symbol = state.books[index].symbol
+        state.books[index].lastProposalNs = moment.exchangeTimeNs
         var proposal = Proposal()
-        proposal.proposalID = "\(name)-\(incarnation)-\(proposed)"
+        proposal.proposalID = "\(name)-\(state.incarnation)-\(state.proposed)"
         proposal.strategy = strategy
         proposal.symbol = symbol
         proposal.side = decision.side
@@ -224,9 +191,9 @@ import Wire
         proposal.confidence = edge.agreement * edge.confidence
         proposal.validForNs = validity.count
         proposal.exchangeTimeNs = moment.exchangeTimeNs
-        explain(decision, books[index].board, moment, in: &proposal)
-        let timer = TimerID(proposed)
-        openProposals.begin(proposal.proposalID, symbol, decision.side, timer: timer)
+        explain(decision, state.books[index].board, moment, in: &proposal)
+        let timer = TimerID(state.proposed)
+        state.openProposals.begin(proposal.proposalID, symbol, decision.side, timer: timer)
         effects.setTimer(timer, at: moment.now + validity + grace)
         effects.count(counters.proposals)
         effects.send(.proposal(proposal), on: proposals)
@@ -236,7 +203,7 @@ import Wire
         _ decision: TradeRule.Decision, _ board: SignalBoard, _ moment: EdgeModel.Moment, in proposal: inout Proposal
     ) {
         for place in model.names.indices {
-            let part = model.contribution(place, board, marketWide: marketWideBoard, moment)
+            let part = model.contribution(place, board, marketWide: state.marketWideBoard, moment)
             guard part != 0 else { continue }
             proposal.signalNames.append(model.names[place])
             proposal.signalValues.append(part * Double(decision.side.sign))
@@ -248,36 +215,36 @@ import Wire
     // ---- what became of it
 
     private mutating func note(_ decision: RiskDecision, _ effects: inout Effects) {
-        guard let timer = openProposals.note(decision) else { return }
+        guard let timer = state.openProposals.note(decision) else { return }
         effects.cancelTimer(timer)
         effects.count(counters.blocked)
     }
 
     private mutating func note(_ report: ExecutionReport, _ effects: inout Effects) {
         guard report.strategy == strategy else { return }
-        if !report.executionID.isEmpty, !executions.insert(report.executionID) {
+        if !report.executionID.isEmpty, !state.executions.insert("\(report.venue)#\(report.executionID)") {
             return effects.count(counters.repeatedFills)
         }
         if let fill = Fill(report), let index = place(report.symbol, &effects) {
             do {
-                try books[index].position.apply(fill)
+                try state.books[index].position.apply(fill)
                 effects.count(counters.fills)
                 checkFee(of: fill, &effects)
             } catch {
                 effects.count(counters.badFills)
             }
         }
-        if let timer = openProposals.note(report) { effects.cancelTimer(timer) }
+        if let timer = state.openProposals.note(report) { effects.cancelTimer(timer) }
     }
 
     /// Says once when the venue charges more than the settings assume: then the edges are not what they seem.
     private mutating func checkFee(of fill: Fill, _ effects: inout Effects) {
-        guard !saidFee, let value = try? fill.price * fill.quantity, let rate = fill.fee.ratio(to: value) else {
+        guard !state.saidFee, let value = try? fill.price * fill.quantity, let rate = fill.fee.ratio(to: value) else {
             return
         }
         let chargedBps = rate * 1e4
         guard chargedBps > rule.costs.feeBps + 0.05 else { return }
-        saidFee = true
+        state.saidFee = true
         effects.log(
             .warning,
             "the venue charges \((chargedBps * 100).rounded() / 100) bp for a fill of \(fill.symbol), settings.feeBps "

@@ -5,16 +5,18 @@ import Wire
 /// Proposals on their way: at most one for each symbol and side, until it is refused, done, or out of time.
 ///
 /// Done means: an order of it has ended and none is known to be open, or its fills reach what risk approved.
-struct OpenProposals {
+struct OpenProposals: Codable, Sendable {
     /// Orders of one proposal that are followed at the same time.
-    static let maxOrders = 256
+    static let maxOrders = 32
+    /// Bytes in the id of an order that is followed.
+    static let maxOrderIDBytes = 256
 
-    struct Slot: Hashable {
+    struct Slot: Hashable, Codable, Sendable {
         var symbol: String
         var side: Side
     }
 
-    struct Open {
+    struct Open: Codable, Sendable {
         var slot: Slot
         var timer: TimerID
         /// Approved in total; nil before the decision.
@@ -57,7 +59,9 @@ struct OpenProposals {
             proposal.openOrders.remove(report.orderID)
             hasEnded = proposal.openOrders.isEmpty
         default:
-            if proposal.openOrders.count < Self.maxOrders { proposal.openOrders.insert(report.orderID) }
+            if proposal.openOrders.count < Self.maxOrders, report.orderID.utf8.count <= Self.maxOrderIDBytes {
+                proposal.openOrders.insert(report.orderID)
+            }
         }
         if report.lastQuantityE8 > 0, let sum = try? proposal.filled + report.lastQuantity { proposal.filled = sum }
         if let approved = proposal.approved, proposal.filled >= approved { hasEnded = true }

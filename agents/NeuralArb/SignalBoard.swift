@@ -3,8 +3,8 @@ import Wire
 
 /// The newest word of each known signal about one symbol, and what its words have been worth. Slots by the signal's
 /// place in the model: no lookup, no allocation on the hot path.
-struct SignalBoard {
-    struct Entry: Equatable {
+struct SignalBoard: Codable, Sendable {
+    struct Entry: Codable, Equatable, Sendable {
         /// Clipped to ± `EdgeModel.maxScore`.
         var score: Double
         var confidence: Double
@@ -48,5 +48,16 @@ struct SignalBoard {
         }
         entries[place] = entry
         return true
+    }
+
+    /// The board of a model with other signals or weights: what is known of a signal moves to its new place, what was
+    /// learned stays. `skills` are those of the new model.
+    func moved(_ placeByPlace: [Int: Int], to skills: [Skill]) -> SignalBoard {
+        var board = SignalBoard(skills)
+        for (old, new) in placeByPlace {
+            board.entries[new] = entries[old]
+            board.skills[new].takeOver(self.skills[old])
+        }
+        return board
     }
 }

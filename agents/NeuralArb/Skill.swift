@@ -7,7 +7,7 @@
 /// outcome at a time is waited for, so that overlapping horizons don't count the same move twice.
 ///
 /// b keeps the sign of b₀: a signal that was wrong counts nothing, it is not traded against; what has weight 0 stays 0.
-struct Skill: Equatable {
+struct Skill: Codable, Equatable, Sendable {
     static let keep = 0.998
     /// No signal is believed more than this.
     static let maxWeight = 0.5
@@ -22,7 +22,7 @@ struct Skill: Equatable {
     /// End of the newest outcome, market time.
     private var learnedUntilNs = Int64.min
 
-    private struct Awaited: Equatable {
+    private struct Awaited: Codable, Equatable, Sendable {
         var x: Double
         var timeNs: Int64
         var endNs: Int64
@@ -34,6 +34,12 @@ struct Skill: Equatable {
     init(prior: Double, priorStrength: Double) {
         self.prior = prior
         self.priorStrength = priorStrength
+    }
+
+    /// What was learned under other settings is not forgotten.
+    mutating func takeOver(_ other: Skill) {
+        (products, squares, outcomes) = (other.products, other.squares, other.outcomes)
+        (awaited, learnedUntilNs) = (other.awaited, other.learnedUntilNs)
     }
 
     var weight: Double {

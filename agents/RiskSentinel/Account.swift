@@ -2,13 +2,13 @@ import Market
 import Wire
 
 /// Positions as the venues' reports make them, and what approved orders may still add.
-struct Account: Sendable {
+struct Account: Codable, Sendable {
     /// Symbols with a position.
     static let maximumSymbols = 4_096
     /// Execution ids remembered, to tell a report that comes again.
     static let rememberedExecutions = 65_536
 
-    /// Bytes in a venue's name and an execution id together.
+    /// Bytes in the names of a report together: venue, symbol, execution, order and proposal.
     static let maximumIDBytes = 1_024
 
     private var positions: [String: Quantity] = [:]
@@ -56,9 +56,9 @@ struct Account: Sendable {
     }
 
     mutating func book(_ report: ExecutionReport) -> Outcome {
-        guard !report.executionID.isEmpty,
-            report.executionID.utf8.count + report.venue.utf8.count <= Self.maximumIDBytes
-        else { return .broken("a report without an execution id, or with one too long") }
+        let names = [report.executionID, report.venue, report.symbol, report.orderID, report.proposalID]
+        guard !report.executionID.isEmpty, names.reduce(0, { $0 + $1.utf8.count }) <= Self.maximumIDBytes
+        else { return .broken("a report without an execution id, or with names too long") }
         guard executions.insert("\(report.venue)#\(report.executionID)") else { return .repeated }
         var outcome = Outcome.booked
         if report.lastQuantityE8 != 0 || report.lastPriceE8 != 0 {

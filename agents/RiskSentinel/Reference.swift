@@ -2,7 +2,7 @@ import Market
 import Wire
 
 /// The price against which orders are judged.
-struct Reference: Equatable, Sendable {
+struct Reference: Codable, Equatable, Sendable {
     var mid: Price
     /// When its quote was sent, so that time spent in a queue counts as age.
     var sentAt: Instant
@@ -10,7 +10,7 @@ struct Reference: Equatable, Sendable {
 
 /// The newest reference of each symbol. Fails closed: a quote that is one-sided, crossed or malformed takes the
 /// reference away until a good one comes.
-struct References: Sendable {
+struct References: Codable, Sendable {
     /// Symbols kept; only tradable ones are, so that this is not reached by noise.
     static let maximumSymbols = 4_096
 

@@ -3,7 +3,7 @@ import Wire
 
 /// What an approval may still do to a position: reserved from the decision on, until it is filled, or until nothing of
 /// it can trade any more.
-struct Reservation: Sendable {
+struct Reservation: Codable, Sendable {
     var symbol: String
     var side: Side
     /// No execution is worse than this.
@@ -22,16 +22,19 @@ struct Reservation: Sendable {
 ///
 /// An execution agent may try again after a cancelled or rejected order, so that the end of an order frees nothing
 /// before the approval's own end; a fill moves its quantity from here into the position.
-struct Reservations: Sendable {
+struct Reservations: Codable, Sendable {
     /// Approvals that may be open at once; the gate blocks beyond it.
     static let maximumOpen = 4_096
     /// Orders at venues that one approval may have open. Beyond it nothing is released before the last known one ends.
     static let maximumOrders = 1_024
+    /// Orders at venues that all approvals together may have open; beyond it as above.
+    static let maximumOrdersInAll = 16_384
 
     private(set) var open: [String: Reservation] = [:]
     private var sums: [Key: Quantity] = [:]
+    private var openOrders = 0
 
-    private struct Key: Hashable {
+    private struct Key: Hashable, Codable {
         var symbol: String
         var isBuy: Bool
     }
@@ -77,12 +80,13 @@ struct Reservations: Sendable {
     mutating func note(order orderID: String, of id: String, leaves: Quantity) {
         guard var reservation = open[id] else { return }
         if leaves.isPositive {
-            guard reservation.openOrders[orderID] != nil || reservation.openOrders.count < Self.maximumOrders else {
-                return
-            }
+            let isKnown = reservation.openOrders[orderID] != nil
+            let hasRoom = reservation.openOrders.count < Self.maximumOrders && openOrders < Self.maximumOrdersInAll
+            guard isKnown || hasRoom else { return }
             reservation.openOrders[orderID] = leaves
-        } else {
-            reservation.openOrders[orderID] = nil
+            openOrders += isKnown ? 0 : 1
+        } else if reservation.openOrders.removeValue(forKey: orderID) != nil {
+            openOrders -= 1
         }
         open[id] = reservation
         if reservation.isPastEnd { shrink(id) }

@@ -7,30 +7,17 @@ import Wire
 /// Deterministic and idempotent: a proposal that comes again (same id) gets the decision it got, with what is left of
 /// its validity; a report that comes again (same execution id) or a command (same id) changes nothing.
 @main
-struct RiskSentinel: Agent {
+struct RiskSentinel: DurableAgent {
     /// Decisions kept for proposals that come again.
-    static let maximumAnswers = 16_384
+    static let maximumAnswers = 8_192
     static let rememberedCommands = 4_096
     private static let releaseTimer = TimerID(1)
-
-    struct Answer: Sendable {
-        var decision: RiskDecision
-        /// End of an approval.
-        var deadline: Instant
-    }
 
     private let decisions: OutputPort
     private let limits: RiskLimits
     private let instruments: [String: Instrument]
     private let counters: RiskCounters
-    private(set) var control: TradingControl
-    private(set) var account = Account()
-    private var references = References()
-    private var rate: OrderRate
-    private var repeats: RepeatedOrders
-    private var answers = RecentAnswers<Answer>(capacity: Self.maximumAnswers)
-    private var commands = RecentIDs(capacity: Self.rememberedCommands)
-    private var armedFor: Instant?
+    var state: State
 
     init(_ start: AgentStart) throws {
         _ = try start.input("sized", .sizedProposal)
@@ -40,12 +27,12 @@ struct RiskSentinel: Agent {
         decisions = try start.output("decisions", .riskDecision)
         limits = try RiskLimits(start.settings)
         let states = ["ACTIVE", "REDUCING", "HALTED", "CANCEL_ONLY"]
-        let state = try start.settings.choice("initialTradingState", default: "ACTIVE", of: states)
-        control = TradingControl(state: TradingState(rawValue: (states.firstIndex(of: state) ?? 2) + 1) ?? .halted)
+        let initial = try start.settings.choice("initialTradingState", default: "ACTIVE", of: states)
+        state = State(
+            control: TradingControl(
+                state: TradingState(rawValue: (states.firstIndex(of: initial) ?? 2) + 1) ?? .halted))
         instruments = Instrument.known.filter { [symbols = limits.symbols] in symbols[$0.key] != nil }
         counters = RiskCounters(start)
-        rate = OrderRate(window: limits.orderWindow)
-        repeats = RepeatedOrders(span: limits.duplicateWindow)
     }
 
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
@@ -54,7 +41,7 @@ struct RiskSentinel: Agent {
             let sentAt = min(message.header.sentAt, now)
             switch message.payload {
             case .quote(let quote):
-                if instruments[quote.symbol] != nil { references.observe(quote, sentAt: sentAt) }
+                if instruments[quote.symbol] != nil { state.references.observe(quote, sentAt: sentAt) }
             case .sizedProposal(let sized):
                 answer(sized, sentAt: sentAt, at: now, &effects)
                 armReleaseTimer(&effects)
@@ -65,8 +52,8 @@ struct RiskSentinel: Agent {
             default: break
             }
         case .timer(Self.releaseTimer):
-            armedFor = nil
-            account.expire(at: now)
+            state.armedFor = nil
+            state.account.expire(at: now)
             armReleaseTimer(&effects)
         case .timer, .start, .turn, .stop: break
         }
@@ -76,12 +63,12 @@ struct RiskSentinel: Agent {
 
     private mutating func answer(_ sized: SizedProposal, sentAt: Instant, at now: Instant, _ effects: inout Effects) {
         let id = sized.proposal.proposalID
-        if let known = answers[id] {
+        if let known = state.answers[id] {
             effects.count(counters.answeredAgain)
             return send(known, at: now, &effects)
         }
         // Reservations whose end has passed must not count, whether or not their timer was served before this.
-        account.expire(at: now)
+        state.account.expire(at: now)
         let deadline = min(sentAt + Nanoseconds(sized.proposal.validForNs), now + limits.maxValid)
         // The context is gone before the account changes: it shares storage with it.
         var decision = Gate.decide(context(sized, sentAt: sentAt, at: now))
@@ -91,12 +78,12 @@ struct RiskSentinel: Agent {
             decision.reasons.append(.maxPosition)
         }
         if decision.kind != .block {
-            rate.add(at: now)
-            repeats.add(sized, at: now)
+            state.rate.add(at: now, limits.orderWindow)
+            state.repeats.add(sized, at: now, within: limits.duplicateWindow)
         }
         let answer = Answer(decision: decision, deadline: deadline)
         // One without usable names is blocked each time it comes; there is nothing to remember.
-        if FieldsCheck.isNamed(sized.proposal) { answers.remember(answer, for: id) }
+        if FieldsCheck.isNamed(sized.proposal) { state.answers.remember(answer, for: id) }
         counters.count(decision, &effects)
         send(answer, at: now, &effects)
     }
@@ -105,8 +92,8 @@ struct RiskSentinel: Agent {
         let symbol = sized.proposal.symbol
         return OrderContext(
             sized: sized, quantity: sized.quantity, now: now, sentAt: sentAt, limits: limits,
-            instrument: instruments[symbol], reference: references[symbol], marks: references.marks, account: account,
-            control: control, rate: rate, repeats: repeats)
+            instrument: instruments[symbol], reference: state.references[symbol], marks: state.references.marks,
+            account: state.account, control: state.control, rate: state.rate, repeats: state.repeats)
     }
 
     /// Makes an approval count at once in all limits; false when that is impossible.
@@ -114,7 +101,7 @@ struct RiskSentinel: Agent {
         let reservation = Reservation(
             symbol: decision.symbol, side: decision.side, bound: decision.limitPrice, remaining: decision.quantity,
             releaseAt: deadline + limits.releaseGrace)
-        return (try? account.reserve(decision.proposalID, reservation)) != nil
+        return (try? state.account.reserve(decision.proposalID, reservation)) != nil
     }
 
     /// The validity on the wire counts from the send: only what is left of it is passed on, and a block has none.
@@ -127,24 +114,24 @@ struct RiskSentinel: Agent {
     // MARK: What happened outside
 
     private mutating func book(_ report: ExecutionReport, _ effects: inout Effects) {
-        switch account.book(report) {
+        switch state.account.book(report) {
         case .booked: break
         case .repeated: effects.count(counters.repeatedReports)
         case .unsolicited:
             effects.count(counters.unsolicitedFills)
             effects.log(.warning, "fill \(report.executionID) belongs to no open approval; it is in the position")
         case .broken(let what):
-            control.halt(what)
+            state.control.halt(what)
             effects.count(counters.brokenReports)
             effects.log(.error, "halted: \(what). Compare the venue's records with ours, then set the trading state")
         }
     }
 
     private mutating func obey(_ command: Command, _ effects: inout Effects) {
-        guard command.commandID.isEmpty || commands.insert(command.commandID) else {
+        guard command.commandID.isEmpty || state.commands.insert(command.commandID) else {
             return effects.count(counters.repeatedCommands)
         }
-        switch control.obey(command) {
+        switch state.control.obey(command) {
         case .done(let what): effects.log(.warning, what)
         case .refused(let why):
             effects.count(counters.refusedCommands)
@@ -154,13 +141,13 @@ struct RiskSentinel: Agent {
 
     /// One timer for all reservations, armed only while there is something to release: an idle gate wakes for nothing.
     private mutating func armReleaseTimer(_ effects: inout Effects) {
-        guard let next = account.nextRelease else {
-            if armedFor != nil { effects.cancelTimer(Self.releaseTimer) }
-            armedFor = nil
+        guard let next = state.account.nextRelease else {
+            if state.armedFor != nil { effects.cancelTimer(Self.releaseTimer) }
+            state.armedFor = nil
             return
         }
-        if let armedFor, armedFor <= next { return }
+        if let armedFor = state.armedFor, armedFor <= next { return }
         effects.setTimer(Self.releaseTimer, at: next)
-        armedFor = next
+        state.armedFor = next
     }
 }

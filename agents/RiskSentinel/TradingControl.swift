@@ -7,7 +7,7 @@ import Wire
 /// A command that tightens always works, however malformed the rest of it is: an unknown state halts, a factor that is
 /// not a number pauses (Hummingbot #2534: the kill switch threw, and the bot went on). One that loosens needs an id, an
 /// issuer and a reason.
-struct TradingControl: Sendable {
+struct TradingControl: Codable, Sendable {
     /// Target that means all strategies.
     static let everyStrategy = "*"
     /// Strategies with a pause or throttle of their own; a command for one more pauses all.

@@ -9,9 +9,9 @@ import Market
 /// few returns count fully instead of decaying from a made-up start), annualised by √(seconds per year ÷ bar).
 /// A return that spans m bars (none quoted in between) counts as m returns of variance r²÷m, which is unbiased where
 /// returns are independent. Mids are used rather than prints, because prints bounce between bid and ask.
-struct VolatilityEstimator: Sendable {
+struct VolatilityEstimator: Codable, Sendable {
     /// The settings that all symbols share.
-    struct Tempo: Sendable {
+    struct Tempo: Codable, Equatable, Sendable {
         var barNs: Int64 = 1_000_000_000
         var lambda = 0.94
         /// Fewer returns than this are no estimate.
@@ -31,15 +31,22 @@ struct VolatilityEstimator: Sendable {
         case none
     }
 
+    /// With other settings, an estimator starts anew: its bars would not be theirs.
     let tempo: Tempo
     /// The venue that quoted first; mixing venues would take their price difference for movement.
     let venue: String
     private(set) var lastMid: Price?
     private(set) var returns = 0
     private var bar: Int64?
-    private var base: (bar: Int64, close: Price)?
+    private var base: Base?
     private var weightedSum = 0.0
     private var weights = 0.0
+
+    /// The last return ends here.
+    private struct Base: Codable, Sendable {
+        var bar: Int64
+        var close: Price
+    }
 
     init(tempo: Tempo, venue: String) {
         self.tempo = tempo
@@ -70,7 +77,7 @@ struct VolatilityEstimator: Sendable {
         if let base {
             add(log(close.double / base.close.double), bars: Double(current - base.bar))
         }
-        base = next - current > tempo.maximumGapBars ? nil : (current, close)
+        base = next - current > tempo.maximumGapBars ? nil : Base(bar: current, close: close)
     }
 
     private mutating func add(_ logReturn: Double, bars: Double) {

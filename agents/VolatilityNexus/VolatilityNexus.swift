@@ -7,19 +7,27 @@ import Wire
 ///
 /// A proposal that comes again (same id) gets the answer it got before, with the validity that is left of it.
 @main
-struct VolatilityNexus: Agent {
+struct VolatilityNexus: DurableAgent {
     /// Symbols whose volatility is tracked; quotes of further ones are counted and not used.
     static let maximumSymbols = 1_024
+    static let maximumSymbolBytes = 128
     /// Answers kept for proposals that come again.
-    static let maximumAnswers = 16_384
+    static let maximumAnswers = 4_096
     /// Bytes of text and numbers of signals in a proposal that is worth remembering; a larger one is sized to 0.
-    static let maximumTextBytes = 4_096
+    static let maximumTextBytes = 2_048
     static let maximumSignals = 64
 
     struct Answer: Sendable {
         var sized: SizedProposal
         var deadline: Instant
     }
+
+    struct State: Codable, Sendable {
+        var estimators: [String: VolatilityEstimator] = [:]
+        var answers = RecentAnswers<Answer>(capacity: VolatilityNexus.maximumAnswers)
+    }
+
+    var state = State()
 
     private let sized: OutputPort
     private let rule: SizingRule
@@ -28,8 +36,6 @@ struct VolatilityNexus: Agent {
     private let unusedQuotes: CounterName
     private let resent: CounterName
     private let sizedToZero: CounterName
-    private var estimators: [String: VolatilityEstimator] = [:]
-    private var answers = RecentAnswers<Answer>(capacity: Self.maximumAnswers)
 
     init(_ start: AgentStart) throws {
         _ = try start.input("proposals", .proposal)
@@ -57,26 +63,32 @@ struct VolatilityNexus: Agent {
 
     private mutating func observe(_ quote: Quote, _ effects: inout Effects) {
         guard let mid = quote.mid, quote.exchangeTimeNs > 0 else { return effects.count(unusedQuotes) }
-        if let index = estimators.index(forKey: quote.symbol) {
-            estimators.values[index].observe(mid, venue: quote.venue, atNs: quote.exchangeTimeNs)
-        } else if estimators.count < Self.maximumSymbols, !quote.symbol.isEmpty {
+        if let index = state.estimators.index(forKey: quote.symbol), state.estimators.values[index].tempo == tempo {
+            state.estimators.values[index].observe(mid, venue: quote.venue, atNs: quote.exchangeTimeNs)
+        } else if canEstimate(quote.symbol) {
             var estimator = VolatilityEstimator(tempo: tempo, venue: quote.venue)
             estimator.observe(mid, venue: quote.venue, atNs: quote.exchangeTimeNs)
-            estimators[quote.symbol] = estimator
+            state.estimators[quote.symbol] = estimator
         } else {
             effects.count(unusedQuotes)
         }
     }
 
+    private func canEstimate(_ symbol: String) -> Bool {
+        let isNew = state.estimators[symbol] == nil
+        return !symbol.isEmpty && symbol.utf8.count <= Self.maximumSymbolBytes
+            && (!isNew || state.estimators.count < Self.maximumSymbols)
+    }
+
     private mutating func answer(
         _ proposal: Proposal, sentAt: Instant, at now: Instant, _ effects: inout Effects
     ) {
-        if let known = answers[proposal.proposalID] {
+        if let known = state.answers[proposal.proposalID] {
             effects.count(resent)
             return send(known, at: now, &effects)
         }
         let isBounded = isBounded(proposal)
-        let estimator = estimators[proposal.symbol]
+        let estimator = state.estimators[proposal.symbol]
         let sizing =
             isBounded
             ? rule.size(
@@ -89,7 +101,7 @@ struct VolatilityNexus: Agent {
         answer.sized.volatility = sizing.volatility
         answer.sized.method = sizing.method
         if sizing.quantity.isZero { effects.count(sizedToZero) }
-        if isBounded { answers.remember(answer, for: proposal.proposalID) }
+        if isBounded { state.answers.remember(answer, for: proposal.proposalID) }
         send(answer, at: now, &effects)
     }
 
@@ -105,5 +117,16 @@ struct VolatilityNexus: Agent {
         var message = answer.sized
         message.proposal.validForNs = max((answer.deadline - now).count, 0)
         effects.send(.sizedProposal(message), on: sized)
+    }
+}
+
+extension VolatilityNexus.Answer: Packable {
+    func pack(into packer: inout Packer) {
+        packer.append(sized)
+        packer.append(deadline)
+    }
+
+    init(unpacking unpacker: inout Unpacker) throws {
+        self.init(sized: try unpacker.value(), deadline: try unpacker.instant())
     }
 }

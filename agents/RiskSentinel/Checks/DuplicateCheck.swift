@@ -6,6 +6,6 @@ enum DuplicateCheck: RiskCheck {
     static let reason = ReasonCode.duplicate
 
     static func examine(_ order: OrderContext) -> Finding {
-        .gate(!order.repeats.isRepeated(order.sized, at: order.now))
+        .gate(!order.repeats.isRepeated(order.sized, at: order.now, within: order.limits.duplicateWindow))
     }
 }

@@ -6,7 +6,7 @@ enum OrderRateCheck: RiskCheck {
     static let reason = ReasonCode.orderRate
 
     static func examine(_ order: OrderContext) -> Finding {
-        let count = order.rate.count(at: order.now) + 1
+        let count = order.rate.count(at: order.now, order.limits.orderWindow) + 1
         let most = order.limits.maxOrders
         return .gate(count <= most, value: Double(count), limit: Double(most))
     }
