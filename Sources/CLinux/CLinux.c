@@ -81,6 +81,14 @@ int qp_get_rlimit(pid_t pid, int resource, uint64_t *soft, uint64_t *hard) {
 
 int qp_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
 
+int qp_open_entry(int directory, const char *name) {
+    return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int qp_give_away(int fd, uid_t uid, gid_t gid) { return fchownat(fd, "", uid, gid, AT_EMPTY_PATH); }
+
+const int32_t qp_rlimit_processes = RLIMIT_NPROC;
+
 int qp_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int qp_set_nonblocking(int fd) {

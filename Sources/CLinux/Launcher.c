@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -33,6 +34,7 @@ struct plan {
     int *fds;
     int fd_count;
     int cgroup;
+    int network;  // index in `fds`, which move; -1: none
 };
 
 /// Fork with the supervisor as the parent: it alone reaps the agent, and Foundation never hears of it.
@@ -128,9 +130,27 @@ static void lower_priority(const struct plan *plan, int status) {
     close(file);
 }
 
-static void sandbox(const struct plan *plan, int status) {
-    // Where the kernel refuses, the agent runs in the host's network and `status` says so after reading it back.
-    if (plan->head->flags & QP_LAUNCH_NEW_NETWORK) (void)unshare(CLONE_NEWNET);
+/// An empty network. Made ahead by a supervisor that may; else made here, in a user namespace in which we are ourselves
+/// (user_namespaces(7)). Where the kernel refuses that too, the agent runs in the host's network and `status` says so.
+static void leave_network(const struct plan *plan, int network, int status) {
+    if (network >= 0 && setns(network, CLONE_NEWNET) == -1) fail(status, QP_STAGE_SANDBOX, errno);
+    if (!(plan->head->flags & QP_LAUNCH_NEW_NETWORK)) return;
+    if (unshare(CLONE_NEWNET) == -1) (void)qp_unshare_network_as_ourselves();
+}
+
+static void take_user(const struct plan *plan, int status) {
+    const struct qp_launch_request *head = plan->head;
+    if (!(head->flags & QP_LAUNCH_SET_USER)) return;
+    gid_t groups[QP_LAUNCH_MAX_GROUPS];
+    for (uint32_t i = 0; i < head->group_count; i++) groups[i] = head->groups[i];
+    if (setgroups(head->group_count, groups) == -1 || setresgid(head->gid, head->gid, head->gid) == -1 ||
+        setresuid(head->uid, head->uid, head->uid) == -1)
+        fail(status, QP_STAGE_USER, errno);
+    // There must be no way back.
+    if (head->uid != 0 && setuid(0) == 0) fail(status, QP_STAGE_USER, EPERM);
+}
+
+static void renounce_privileges(const struct plan *plan, int status) {
     if ((plan->head->flags & QP_LAUNCH_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
         fail(status, QP_STAGE_SANDBOX, errno);
 }
@@ -149,13 +169,15 @@ static void become_agent(const struct plan *plan) {
     reset_signals(status);
     status = place_descriptors(plan);
     join_cgroups(plan, status);
+    leave_network(plan, plan->network >= 0 ? plan->fds[plan->network] : -1, status);
     status = close_the_rest(plan, status);
     lower_priority(plan, status);
-    sandbox(plan, status);
     umask(plan->head->umask);
-    if (chdir(plan->directory) == -1) fail(status, QP_STAGE_DIRECTORY, errno);
-    // Last, because they bind this code too.
+    // Late, because they bind this code too; the user after them, who may not raise them.
     apply_rlimits(plan, status);
+    take_user(plan, status);
+    renounce_privileges(plan, status);
+    if (chdir(plan->directory) == -1) fail(status, QP_STAGE_DIRECTORY, errno);
     execve(plan->executable, plan->argv, plan->envp);
     fail(status, QP_STAGE_EXEC, errno);
 }
@@ -168,8 +190,11 @@ static int understand(struct request *request, size_t length, int *fds, int fd_c
     if (head->rlimit_count > QP_LAUNCH_MAX_RLIMITS || head->argc == 0) return 0;
     if (head->argc > head->string_bytes || head->envc > head->string_bytes) return 0;
     if (head->inherit_count > QP_LAUNCH_MAX_FDS || head->join_count > QP_LAUNCH_MAX_FDS) return 0;
+    if (head->group_count > QP_LAUNCH_MAX_GROUPS) return 0;
     uint32_t into_cgroup = (head->flags & QP_LAUNCH_INTO_CGROUP) != 0;
-    if ((uint32_t)fd_count != FIRST_INHERITED + head->inherit_count + head->join_count + into_cgroup) return 0;
+    uint32_t join_network = (head->flags & QP_LAUNCH_JOIN_NETWORK) != 0;
+    uint32_t others = FIRST_INHERITED + head->inherit_count + head->join_count;
+    if ((uint32_t)fd_count != others + join_network + into_cgroup) return 0;
     if (request->strings[head->string_bytes - 1] != 0) return 0;
 
     size_t expected = 2 + (size_t)head->argc + head->envc;
@@ -196,6 +221,7 @@ static int understand(struct request *request, size_t length, int *fds, int fd_c
         .fds = fds,
         .fd_count = fd_count,
         .cgroup = into_cgroup ? fds[fd_count - 1] : -1,
+        .network = join_network ? (int)others : -1,
     };
     return 1;
 }

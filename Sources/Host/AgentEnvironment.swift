@@ -11,9 +11,15 @@ enum AgentEnvironment {
 
     static func make(
         manifest: Manifest, incarnation: UInt64, runDirectory: String, notifySocket: String, wiring: Wiring,
-        supervisor: [String: String]
+        account: Account? = nil, supervisor: [String: String]
     ) -> [String: String] {
         var environment = supervisor.filter { inherited.contains($0.key) }
+        if let account {
+            environment["USER"] = account.name
+            environment["LOGNAME"] = account.name
+            environment["HOME"] = account.home
+            environment["SHELL"] = account.shell
+        }
         environment.merge(manifest.environment) { $1 }
         environment["QP_AGENT"] = manifest.name
         environment["QP_INCARNATION"] = String(incarnation)

@@ -9,8 +9,11 @@ final class AgentRuntime {
         var incarnation: Incarnation
         /// nil until the launcher told it.
         var pid: pid_t?
-        /// Its whole tree is in the agent's cgroup.
-        var isContained = false
+        /// What holds it in its limits and knows its tree; nil on machines without control groups, and when nothing of
+        /// it is left.
+        var group: AgentGroup?
+        /// A v1 memory group ran into its limit.
+        var memoryLimitHit = false
         /// The fleet has heard of it.
         var isAnnounced = false
     }
@@ -24,8 +27,12 @@ final class AgentRuntime {
     var limits: LimitPlan
     var process: Process?
     var timer: EventLoop.Timer?
-    /// Where its processes are born, on machines with cgroup v2.
-    let group: CgroupGroup?
+    /// As whom it runs; nil: as the supervisor does.
+    var account: Account?
+    /// Why that user can't get at what it needs; it is not started then.
+    var accessTrouble: String?
+    /// The empty network of all its incarnations, made at the first.
+    var network: Descriptor?
     /// The last STATUS= of the current incarnation.
     var statusText: String?
     /// A source that has no more input (X_QP_EXHAUSTED=1).
@@ -33,13 +40,15 @@ final class AgentRuntime {
     /// Why it does not run, in one sentence; nil while it does.
     var trouble: String?
     var lastExit: ExitStatus?
+    /// What the incarnation that ended used; nil while one runs.
+    var usage: ExitUsage?
     var cpuSample: (pid: pid_t, ticks: UInt64, at: Instant)?
     /// Counted by incarnations that have ended.
     var pastWires: [WireCounterKey: WireCounters] = [:]
 
     init(
         plan: AgentPlan, wiring: Wiring, limits: LimitPlan, folder: String, log: AgentLog, epoch: IncarnationFile,
-        group: CgroupGroup?
+        account: Account?
     ) {
         id = AgentID(plan.name)
         self.plan = plan
@@ -48,7 +57,7 @@ final class AgentRuntime {
         self.folder = folder
         self.log = log
         self.epoch = epoch
-        self.group = group
+        self.account = account
     }
 
     var name: String { id.name }

@@ -4,7 +4,7 @@ import Wire
 
 /// Whose processes are whose, and the end of whole trees.
 ///
-/// With cgroup v2 the kernel knows (see `CgroupBranch`). Without it /proc has to tell: an agent leads its own session; what it leaves behind is re-parented to us (PR_SET_CHILD_SUBREAPER). A process
+/// With control groups the kernel knows (see `CgroupTree`). Without them /proc has to tell: an agent leads its own session; what it leaves behind is re-parented to us (PR_SET_CHILD_SUBREAPER). A process
 /// belongs to an agent when it is in its session or process group, descends from it, or is an orphan of ours whose
 /// initial environment names it. The last case finds daemons that forked twice and called setsid; only a process that
 /// also emptied its environment stays hidden until the supervisor's own end, when every orphan dies.
@@ -36,9 +36,9 @@ final class Containment {
         self.isKnownChild = isKnownChild
     }
 
-    /// Kills everything of `target` (by its cgroup, if its whole tree was born there) and calls `whenEmpty` once nothing of it is alive. Not called when the tree outlives
+    /// Kills everything of `target` (by its control groups, where they know of it) and calls `whenEmpty` once nothing of it is alive. Not called when the tree outlives
     /// all looks (uninterruptible sleep): the caller asks again. Asking again while a sweep runs changes nothing.
-    func clear(_ target: Target, in group: CgroupGroup? = nil, whenEmpty: @escaping () -> Void) {
+    func clear(_ target: Target, in group: AgentGroup? = nil, whenEmpty: @escaping () -> Void) {
         guard sweeps[target] == nil else { return }
         look(target, group, 0, whenEmpty)
     }
@@ -49,11 +49,11 @@ final class Containment {
     }
 
     private func look(
-        _ target: Target, _ group: CgroupGroup?, _ attempt: Int, _ whenEmpty: @escaping () -> Void
+        _ target: Target, _ group: AgentGroup?, _ attempt: Int, _ whenEmpty: @escaping () -> Void
     ) {
         sweeps[target] = nil
-        if let group {
-            if !group.isPopulated { return whenEmpty() }
+        if let group, let isPopulated = group.isPopulated {
+            if !isPopulated { return whenEmpty() }
             group.kill()
         } else if kill(target) {
             return whenEmpty()

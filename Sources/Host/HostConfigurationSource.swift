@@ -49,6 +49,8 @@ public struct HostConfigurationSource: ConfigurationSource {
         return .executable
     }
 
+    public func hasUser(named name: String) -> Bool { Account.find(name) != nil }
+
     private static func error(_ code: Int32) -> ConfigurationSourceError {
         switch code {
         case ENOENT, ENOTDIR: .notFound

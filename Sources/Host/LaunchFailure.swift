@@ -5,7 +5,7 @@ import Foundation
 public struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible {
     public enum Stage: Int32, Sendable {
         case request = 1
-        case clone, session, signals, descriptors, cgroup, priority, sandbox, directory, limits, exec
+        case clone, session, signals, descriptors, cgroup, priority, sandbox, directory, limits, exec, user
         /// The launcher itself could not be started, died, or did not answer in time.
         case launcher = 100
     }
@@ -30,9 +30,11 @@ public struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible
         let reason = PosixError.reason(code)
         let message =
             switch stage {
-            case .exec: Self.explainExec(request.executable, code)
+            case .exec: Self.explainExec(request.executable, code, request.user)
+            case .user: "the user \(request.user?.uid ?? 0) can't be taken on: \(reason)"
             case .clone: "no new process: \(reason); the machine is out of processes or memory"
-            case .directory: "working directory \(request.workingDirectory): \(reason)"
+            case .directory:
+                "working directory \(request.workingDirectory): \(reason)\(Self.suffix(request.user, code))"
             case .limits: "limits refused by the kernel: \(reason); ask for no more than `ulimit -H -a` shows"
             case .cgroup: "control group refused the process: \(reason)"
             case .priority: "nice \(request.nice): \(reason); a negative value needs root"
@@ -42,7 +44,13 @@ public struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible
         self.init(stage: stage, code: code, message: message)
     }
 
-    private static func explainExec(_ path: String, _ code: Int32) -> String {
+    /// What the supervisor may and the agent's user may not is the likely reason.
+    private static func suffix(_ user: LaunchRequest.User?, _ code: Int32) -> String {
+        guard let user, code == EACCES else { return "" }
+        return "; user \(user.uid) must be able to enter every folder on the way"
+    }
+
+    private static func explainExec(_ path: String, _ code: Int32, _ user: LaunchRequest.User?) -> String {
         let head = firstBytes(of: path)
         switch code {
         case ENOENT:
@@ -61,6 +69,9 @@ public struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible
             }
             if let interpreter = interpreter(in: head), access(path, X_OK) == 0 {
                 return "\(path): its interpreter \(interpreter) may not be executed"
+            }
+            if let user, access(path, X_OK) == 0 {
+                return "\(path) may not be executed by user \(user.uid)\(suffix(user, code))"
             }
             return "\(path) is not executable; chmod +x it (or its file system is mounted noexec)"
         case ENOEXEC:

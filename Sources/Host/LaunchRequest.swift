@@ -30,8 +30,23 @@ public struct LaunchRequest: Sendable {
     public var oomScoreAdjustment: Int32 = 0
     public var umask: UInt32 = 0o077
     public var noNewPrivileges = true
-    /// An empty network namespace where the kernel allows it.
+    /// An empty network namespace of its own making, where the kernel allows it.
     public var emptyNetwork = false
+    /// Whom to become, after everything else was applied; only for root.
+    public var user: User?
+
+    /// Numbers of a user; no other group stays.
+    public struct User: Equatable, Sendable {
+        public var uid: UInt32
+        public var gid: UInt32
+        public var groups: [UInt32]
+
+        public init(uid: UInt32, gid: UInt32, groups: [UInt32]) {
+            self.uid = uid
+            self.gid = gid
+            self.groups = groups
+        }
+    }
 
     public init(
         executable: String, arguments: [String], environment: [String: String], workingDirectory: String
@@ -48,6 +63,7 @@ public struct LaunchRequest: Sendable {
         case tooLarge(bytes: Int)
         case tooManyDescriptors(Int)
         case tooManyLimits(Int)
+        case tooManyGroups(Int)
 
         public var description: String {
             switch self {
@@ -55,16 +71,23 @@ public struct LaunchRequest: Sendable {
             case .tooLarge(let bytes):
                 "arguments and environment take \(bytes) bytes, \(QP_LAUNCH_MAX_BYTES) is the limit; shorten them"
             case .tooManyDescriptors(let count):
-                "\(count) descriptors to pass, \(QP_LAUNCH_MAX_FDS - 4) is the limit; use fewer bound ports"
+                "\(count) descriptors to pass, \(QP_LAUNCH_MAX_FDS - 5) is the limit; use fewer bound ports"
             case .tooManyLimits(let count): "\(count) resource limits, \(QP_LAUNCH_MAX_RLIMITS) is the limit"
+            case .tooManyGroups(let count):
+                "\(count) supplementary groups, \(QP_LAUNCH_MAX_GROUPS) is the limit; use a user with fewer"
             }
         }
     }
 
     /// The bytes of `struct qp_launch_request` and its strings.
-    func encoded(id: UInt64, inherited: Int, joined: Int, intoCgroup: Bool = false) throws(Invalid) -> [UInt8] {
-        guard inherited + joined + 4 <= QP_LAUNCH_MAX_FDS else { throw .tooManyDescriptors(inherited + joined) }
+    func encoded(
+        id: UInt64, inherited: Int, joined: Int, joinsNetwork: Bool = false, intoCgroup: Bool = false
+    ) throws(Invalid) -> [UInt8] {
+        // With stdout, stderr, the status pipe, the network and the cgroup.
+        guard inherited + joined + 5 <= QP_LAUNCH_MAX_FDS else { throw .tooManyDescriptors(inherited + joined) }
         guard resourceLimits.count <= QP_LAUNCH_MAX_RLIMITS else { throw .tooManyLimits(resourceLimits.count) }
+        let groups = user?.groups ?? []
+        guard groups.count <= QP_LAUNCH_MAX_GROUPS else { throw .tooManyGroups(groups.count) }
         var strings: [UInt8] = []
         func append(_ text: String, _ place: String) throws(Invalid) {
             let bytes = text.utf8
@@ -94,10 +117,19 @@ public struct LaunchRequest: Sendable {
             (noNewPrivileges ? QP_LAUNCH_NO_NEW_PRIVS.rawValue : 0)
             | (emptyNetwork ? QP_LAUNCH_NEW_NETWORK.rawValue : 0)
             | (intoCgroup ? QP_LAUNCH_INTO_CGROUP.rawValue : 0)
+            | (joinsNetwork ? QP_LAUNCH_JOIN_NETWORK.rawValue : 0)
+            | (user != nil ? QP_LAUNCH_SET_USER.rawValue : 0)
         head.umask = umask
         head.nice = nice
         head.oom_score_adj = oomScoreAdjustment
         head.rlimit_count = UInt32(resourceLimits.count)
+        head.uid = user?.uid ?? 0
+        head.gid = user?.gid ?? 0
+        head.group_count = UInt32(groups.count)
+        withUnsafeMutableBytes(of: &head.groups) { raw in
+            let slots = raw.bindMemory(to: UInt32.self)
+            for (index, group) in groups.enumerated() { slots[index] = group }
+        }
         withUnsafeMutableBytes(of: &head.rlimits) { raw in
             let slots = raw.bindMemory(to: qp_launch_rlimit.self)
             for (index, limit) in resourceLimits.enumerated() {

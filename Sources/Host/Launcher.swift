@@ -27,6 +27,7 @@ public final class Launcher {
         let descriptors: [Int32]
         let inherited: Int
         let joined: Int
+        let joinsNetwork: Bool
         let intoCgroup: Bool
         let status: Descriptor
         let statusForChild: Descriptor
@@ -36,13 +37,14 @@ public final class Launcher {
         var source: EventLoop.Source?
 
         init(
-            _ request: LaunchRequest, descriptors: [Int32], inherited: Int, joined: Int, intoCgroup: Bool,
-            report: @escaping (Report) -> Void
+            _ request: LaunchRequest, descriptors: [Int32], inherited: Int, joined: Int, joinsNetwork: Bool,
+            intoCgroup: Bool, report: @escaping (Report) -> Void
         ) throws {
             self.request = request
             self.descriptors = descriptors
             self.inherited = inherited
             self.joined = joined
+            self.joinsNetwork = joinsNetwork
             self.intoCgroup = intoCgroup
             self.report = report
             (status, statusForChild) = try Descriptor.pipe()
@@ -92,16 +94,18 @@ public final class Launcher {
     public func warmUp() { startLauncherIfNeeded() }
 
     /// Asks for one process. `output`/`error` become its descriptors 1 and 2, `inherited` 3, 4, …; `joined` are open
-    /// `cgroup.procs` files it enters before its first instruction, `cgroup` a cgroup v2 directory it is born in if the
-    /// kernel can. All stay the caller's to close, once `report` heard anything.
+    /// files of control groups it enters before its first instruction, `network` the network namespace it enters,
+    /// `cgroup` a cgroup v2 directory it is born in if the kernel can. All stay the caller's to close, once `report`
+    /// heard anything.
     public func launch(
         _ request: LaunchRequest, output: Int32, error: Int32, inherited: [Int32] = [], joined: [Int32] = [],
-        cgroup: Int32? = nil, report: @escaping (Report) -> Void
+        network: Int32? = nil, cgroup: Int32? = nil, report: @escaping (Report) -> Void
     ) {
         do {
             let launch = try Launch(
-                request, descriptors: [output, error] + inherited + joined + (cgroup.map { [$0] } ?? []),
-                inherited: inherited.count, joined: joined.count, intoCgroup: cgroup != nil, report: report)
+                request, descriptors: [output, error] + inherited + joined + [network, cgroup].compactMap { $0 },
+                inherited: inherited.count, joined: joined.count, joinsNetwork: network != nil,
+                intoCgroup: cgroup != nil, report: report)
             waiting[nextID] = launch
             nextID += 1
             pump()
@@ -136,7 +140,8 @@ public final class Launcher {
         let bytes: [UInt8]
         do throws(LaunchRequest.Invalid) {
             bytes = try launch.request.encoded(
-                id: id, inherited: launch.inherited, joined: launch.joined, intoCgroup: launch.intoCgroup)
+                id: id, inherited: launch.inherited, joined: launch.joined, joinsNetwork: launch.joinsNetwork,
+                intoCgroup: launch.intoCgroup)
         } catch {
             return launch.report(
                 .failed(LaunchFailure(stage: .request, code: 0, message: error.description), pid: nil))

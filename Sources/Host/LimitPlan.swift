@@ -5,55 +5,93 @@ import Wire
 /// One limit on its way from wish to kernel: what was asked for, and which mechanism holds it, if any does here.
 struct PlannedLimit: Equatable {
     enum Mechanism: Equatable {
+        /// A control group of the unified hierarchy, or of a v1 one.
+        case group(CgroupController, isUnified: Bool)
         /// setrlimit(2) with this RLIMIT_… number.
         case rlimit(Int32)
         /// setpriority(2).
         case priority
-        /// An empty network namespace.
-        case networkNamespace
-        /// Nothing on this machine can; the reason.
-        case none(String)
+        /// An empty network namespace; made ahead by the supervisor, or by the process itself in a user namespace.
+        case networkNamespace(isMadeAhead: Bool)
+        /// setresuid(2) to this user; nil: the supervisor is that user.
+        case user(uid_t?)
+        /// Nothing on this machine can; the note says why.
+        case none
     }
 
     var resource: String
     /// As its author wrote it.
     var requested: String
-    /// In the kernel's unit: bytes, a count, or a priority.
+    /// In the kernel's unit: bytes, a count, a priority, or millionths of a core.
     var value: Int64
-    var isBytes: Bool
+    var isBytes = false
     var mechanism: Mechanism
+    /// Why nothing holds it, or what the one that does leaves open.
+    var note: String?
 }
 
-/// How an agent's `limits` and `sandbox` are put into effect on this machine, one mechanism for each resource.
+/// How an agent's `limits` and `sandbox` are put into effect on this machine, one mechanism for each resource. Pure.
 ///
-/// | resource | mechanism here | otherwise |
-/// |---|---|---|
-/// | memory | RLIMIT_DATA: private writable memory, counted when mapped, not when touched | |
-/// | cpu | | not enforced: an rlimit bounds total seconds, not a share |
-/// | processes | | not enforced: RLIMIT_NPROC counts all of a user's processes and spares root |
-/// | files, fileSize, core | RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CORE | |
-/// | nice | setpriority | |
-/// | network none | network namespace | the host's, where the kernel refuses one |
+/// | resource | control group v2 | v1 | otherwise |
+/// |---|---|---|---|
+/// | memory | memory.max, no swap, killed as a whole | memory.limit_in_bytes, memsw | RLIMIT_DATA: what one process maps |
+/// | cpu | cpu.max | cpu.cfs_quota_us | not enforced: an rlimit bounds total seconds |
+/// | processes | pids.max | pids.max | RLIMIT_NPROC with a `user` of its own; it spares root |
+/// | files, fileSize, core | | | Int32(RLIMIT_NOFILE.rawValue), Int32(RLIMIT_FSIZE.rawValue), RLIMIT_CORE |
+/// | nice | | | setpriority |
+/// | network none | | | network namespace, in a user namespace where nobody is root |
+/// | user | | | setgroups, setresgid, setresuid; only root may |
 struct LimitPlan: Equatable {
     var limits: [PlannedLimit] = []
 
-    /// - Parameter hardLimit: the supervisor's own hard limit of an RLIMIT_… number, which only root may raise.
-    init(_ settings: LimitSettings, sandbox: SandboxSettings, isRoot: Bool, hardLimit: (Int32) -> UInt64) {
-        func rlimit(_ name: String, _ resource: Int32, _ requested: String, _ wanted: Int64, bytes: Bool) {
-            let ceiling = isRoot ? UInt64(Int64.max) : min(hardLimit(resource), UInt64(Int64.max))
+    /// - Parameters:
+    ///   - account: of `sandbox.user`, when it exists.
+    ///   - hardLimit: the supervisor's own hard limit of an RLIMIT_… number, which needs CAP_SYS_RESOURCE to be raised.
+    init(
+        _ settings: LimitSettings, sandbox: SandboxSettings, support: LimitSupport, account: Account? = nil,
+        ownUser: uid_t = geteuid(), hardLimit: (Int32) -> UInt64
+    ) {
+        func rlimit(
+            _ name: String, _ number: Int32, _ requested: String, _ wanted: Int64, bytes: Bool,
+            _ note: String? = nil
+        ) {
+            let ceiling = support.mayRaiseLimits ? UInt64(Int64.max) : min(hardLimit(number), UInt64(Int64.max))
+            var note = note
+            if wanted > Int64(ceiling) { note = "the supervisor's own hard limit, which it may not raise" }
             limits.append(
                 PlannedLimit(
                     resource: name, requested: requested, value: min(wanted, Int64(ceiling)), isBytes: bytes,
-                    mechanism: .rlimit(resource)))
+                    mechanism: .rlimit(number), note: note))
         }
-        if let memory = settings.memory {
-            rlimit("memory", Int32(RLIMIT_DATA.rawValue), memory.description, memory.bytes, bytes: true)
+        /// True when a control group holds it; otherwise why none does.
+        func group(_ name: String, _ controller: CgroupController, _ requested: String, _ value: Int64) -> String? {
+            let backend = support.backend(controller)
+            if case .none(let reason) = backend { return reason }
+            limits.append(
+                PlannedLimit(
+                    resource: name, requested: requested, value: value, isBytes: controller == .memory,
+                    mechanism: .group(controller, isUnified: backend == .unified)))
+            return nil
         }
-        if let cpu = settings.cpu {
-            add("cpu", "\(cpu)", "no cgroup: an rlimit bounds total CPU seconds, not a share")
+
+        if let memory = settings.memory, let reason = group("memory", .memory, memory.description, memory.bytes) {
+            let note = "counts what each process maps, not what all of them use: \(reason)"
+            rlimit("memory", Int32(RLIMIT_DATA.rawValue), memory.description, memory.bytes, bytes: true, note)
         }
-        if let processes = settings.processes {
-            add("processes", "\(processes)", "no cgroup: RLIMIT_NPROC counts all processes of the user and spares root")
+        if let cpu = settings.cpu, let reason = group("cpu", .cpu, "\(cpu)", Int64((cpu * 1_000_000).rounded())) {
+            leaveOut("cpu", "\(cpu)", "an rlimit bounds total seconds, not a share, and \(reason)")
+        }
+        let ownAccount = account.flatMap { support.mayChangeUser && $0.uid != 0 ? $0 : nil }
+        if let processes = settings.processes,
+            let reason = group("processes", .pids, "\(processes)", Int64(processes))
+        {
+            if let ownAccount {
+                let note = "counts all processes of \(ownAccount.name): \(reason)"
+                rlimit("processes", qp_rlimit_processes, "\(processes)", Int64(processes), bytes: false, note)
+            } else {
+                let note = "RLIMIT_NPROC counts all processes of the user and spares root, and \(reason)"
+                leaveOut("processes", "\(processes)", note)
+            }
         }
         if let files = settings.files {
             rlimit("files", Int32(RLIMIT_NOFILE.rawValue), "\(files)", Int64(files), bytes: false)
@@ -66,26 +104,52 @@ struct LimitPlan: Equatable {
         }
         if let nice = settings.nice {
             limits.append(
-                PlannedLimit(
-                    resource: "nice", requested: "\(nice)", value: Int64(nice), isBytes: false, mechanism: .priority))
+                PlannedLimit(resource: "nice", requested: "\(nice)", value: Int64(nice), mechanism: .priority))
         }
-        if sandbox.network == .none {
-            limits.append(
-                PlannedLimit(
-                    resource: "network", requested: "none", value: 0, isBytes: false, mechanism: .networkNamespace))
-        }
-        if let user = sandbox.user {
-            add("user", user, "changing the user is not built in")
-        }
+        if sandbox.network == .none { planNetwork(support.network) }
+        if let user = sandbox.user { planUser(user, account, support, ownUser) }
     }
 
-    private mutating func add(_ resource: String, _ requested: String, _ reason: String) {
+    private mutating func planNetwork(_ network: LimitSupport.Network) {
+        if case .none(let reason) = network { return leaveOut("network", "none", reason) }
         limits.append(
             PlannedLimit(
-                resource: resource, requested: requested, value: 0, isBytes: false, mechanism: .none(reason)))
+                resource: "network", requested: "none", value: 0,
+                mechanism: .networkNamespace(isMadeAhead: network == .namespace)))
     }
 
-    /// Puts the plan into a launch.
+    private mutating func planUser(_ name: String, _ account: Account?, _ support: LimitSupport, _ ownUser: uid_t) {
+        guard let account else { return leaveOut("user", name, "there is no user \(name)") }
+        if account.uid != ownUser, !support.mayChangeUser {
+            return leaveOut("user", name, "only root can become another user")
+        }
+        limits.append(
+            PlannedLimit(
+                resource: "user", requested: name, value: Int64(account.uid),
+                mechanism: .user(account.uid == ownUser ? nil : account.uid)))
+    }
+
+    private mutating func leaveOut(_ resource: String, _ requested: String, _ reason: String) {
+        limits.append(
+            PlannedLimit(resource: resource, requested: requested, value: 0, mechanism: .none, note: reason))
+    }
+
+    /// Controllers of which groups are needed.
+    var groups: Set<CgroupController> {
+        Set(limits.compactMap { if case .group(let controller, _) = $0.mechanism { controller } else { nil } })
+    }
+
+    /// What a group of this kind is to be limited to; nil: not by it.
+    func value(for controller: CgroupController, isUnified: Bool) -> Int64? {
+        limits.first { $0.mechanism == .group(controller, isUnified: isUnified) }?.value
+    }
+
+    func limit(_ resource: String) -> PlannedLimit? { limits.first { $0.resource == resource } }
+
+    /// An empty network has to be made before the launch.
+    var needsNetworkAhead: Bool { limits.contains { $0.mechanism == .networkNamespace(isMadeAhead: true) } }
+
+    /// Puts the plan into a launch. Groups, the namespace and the account's ids come with the launch itself.
     func apply(to request: inout LaunchRequest) {
         for limit in limits {
             switch limit.mechanism {
@@ -94,58 +158,9 @@ struct LimitPlan: Equatable {
                     LaunchRequest.ResourceLimit(
                         resource: resource, soft: UInt64(limit.value), hard: UInt64(limit.value)))
             case .priority: request.nice = Int32(clamping: limit.value)
-            case .networkNamespace: request.emptyNetwork = true
-            case .none: break
+            case .networkNamespace(let isMadeAhead): request.emptyNetwork = !isMadeAhead
+            case .group, .user, .none: break
             }
         }
-    }
-
-    /// What the kernel says holds for a process, resource by resource.
-    func enforced(on pid: pid_t) -> [LimitStatus] {
-        limits.map { limit in
-            let (text, mechanism) = Self.readBack(limit, pid)
-            return LimitStatus(
-                resource: limit.resource, requested: limit.requested, enforced: text,
-                mechanism: text == nil ? nil : mechanism)
-        }
-    }
-
-    /// For an agent without a process: nothing is enforced on nothing.
-    var unenforced: [LimitStatus] {
-        limits.map { LimitStatus(resource: $0.resource, requested: $0.requested, enforced: nil, mechanism: nil) }
-    }
-
-    private static func readBack(_ limit: PlannedLimit, _ pid: pid_t) -> (String?, String?) {
-        switch limit.mechanism {
-        case .rlimit(let resource):
-            var soft: UInt64 = 0
-            var hard: UInt64 = 0
-            guard qp_get_rlimit(pid, resource, &soft, &hard) == 0, soft <= UInt64(Int64.max) else { return (nil, nil) }
-            if soft == UInt64(limit.value) && limit.requested != "\(soft)" && limit.isBytes {
-                let asked = ByteSize(limit.requested)?.bytes
-                return (asked == limit.value ? limit.requested : ByteSize(bytes: Int64(soft)).description, "rlimit")
-            }
-            return (limit.isBytes ? ByteSize(bytes: Int64(soft)).description : "\(soft)", "rlimit")
-        case .priority:
-            guard let value = niceValue(of: pid) else { return (nil, nil) }
-            return ("\(value)", "setpriority")
-        case .networkNamespace:
-            guard let theirs = namespace("net", pid), let ours = namespace("net", getpid()), theirs != ours else {
-                return (nil, nil)
-            }
-            return ("none", "network-namespace")
-        case .none:
-            return (nil, nil)
-        }
-    }
-
-    private static func niceValue(of pid: pid_t) -> Int32? {
-        errno = 0
-        let value = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(pid))
-        return errno == 0 ? value : nil
-    }
-
-    private static func namespace(_ kind: String, _ pid: pid_t) -> String? {
-        try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/ns/\(kind)")
     }
 }

@@ -9,6 +9,7 @@ import Wire
 /// supervisor.lock     flock(2), content: pid of the holder
 /// control.sock        JSON-RPC                 notify.sock   sd_notify datagrams
 /// link.sock           supervisor link          keyring       keys of risk and venue agents
+/// cgroups             branches of the control groups in use
 /// w/                  sockets of the wires     logs/         NAME.log, NAME.log.1, …
 /// agents/NAME/        out.fifo, err.fifo, incarnation, stats
 /// ```

@@ -10,15 +10,17 @@ extension Supervisor {
         var failures: [String] = []
         for agentPlan in plan.agents {
             let wiring = plan.graph.wiring(for: agentPlan.name, runDirectory: runDirectory.path, feedback: feedback)
+            let account = agentPlan.manifest.sandbox.user.flatMap(Account.find)
             let limits = LimitPlan(
-                agentPlan.manifest.limits, sandbox: agentPlan.manifest.sandbox, isRoot: geteuid() == 0,
-                hardLimit: Self.hardLimit)
+                agentPlan.manifest.limits, sandbox: agentPlan.manifest.sandbox, support: limitSupport,
+                account: account, hardLimit: Self.hardLimit)
             if let agent = agents[AgentID(agentPlan.name)] {
                 agent.plan = agentPlan
                 agent.wiring = wiring
                 agent.limits = limits
+                agent.account = account
             } else {
-                try addAgent(agentPlan, wiring, limits)
+                try addAgent(agentPlan, wiring, limits, account)
             }
             if let error = agentPlan.errors.first { failures.append(error.description) }
         }
@@ -27,9 +29,25 @@ extension Supervisor {
             record(kind: "supervisor", message: "\(path): \(reason)")
         }
         for failure in failures { console.line(failure) }
+        letUsersIn()
     }
 
-    private func addAgent(_ plan: AgentPlan, _ wiring: Wiring, _ limits: LimitPlan) throws {
+    /// Agents with a user of their own get at what they need; the run directory is closed to everybody else.
+    private func letUsersIn() {
+        for agent in agents.values {
+            agent.accessTrouble = nil
+            guard limitSupport.mayChangeUser, let account = agent.account, account.uid != geteuid() else { continue }
+            do {
+                try RunAccess.grant(account, agent: agent.name, wiring: agent.wiring, in: runDirectory)
+            } catch {
+                agent.accessTrouble = "\(error)"
+                record(kind: "supervisor", agent: agent.name, message: "\(agent.name): \(error)")
+                console.line("\(agent.name): \(error)")
+            }
+        }
+    }
+
+    private func addAgent(_ plan: AgentPlan, _ wiring: Wiring, _ limits: LimitPlan, _ account: Account?) throws {
         let folder = try runDirectory.makeFolder(ofAgent: plan.name)
         let settings = self.plan.configuration.logs
         let file = LogFile(
@@ -42,7 +60,7 @@ extension Supervisor {
         }
         agents[AgentID(name)] = AgentRuntime(
             plan: plan, wiring: wiring, limits: limits, folder: folder, log: log,
-            epoch: try IncarnationFile(folder: folder), group: branch?.group(of: name))
+            epoch: try IncarnationFile(folder: folder), account: account)
     }
 
     private static func hardLimit(_ resource: Int32) -> UInt64 {

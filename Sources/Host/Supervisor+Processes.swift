@@ -11,7 +11,9 @@ extension Supervisor {
         guard let agent = agents[id] else {
             return submit(.spawnFailed(id, incarnation, transient: false, reason: "\(id) is not configured"))
         }
+        if let group = agent.process?.group { groups.bury(group) }
         rememberCounters(of: agent)
+        agent.usage = nil
         agent.process = AgentRuntime.Process(incarnation: incarnation)
         agent.statusText = nil
         agent.isExhausted = false
@@ -23,9 +25,14 @@ extension Supervisor {
             var descriptors = try sockets.descriptors(for: agent.wiring)
             handKeys(to: agent, &request, &descriptors)
             let writers = try agent.log.openWriters()
+            let group = groups.take(agent: agent.name, incarnation: incarnation.number, limits: agent.limits) {
+                [weak self] in self?.ranOutOfMemory(id, incarnation)
+            }
+            agent.process?.group = group
             launcher.launch(
                 request, output: writers.output.raw, error: writers.error.raw, inherited: descriptors,
-                cgroup: agent.group?.birthplace()
+                joined: group?.doors.map(\.raw) ?? [], network: emptyNetwork(of: agent),
+                cgroup: group?.birthplace?.raw
             ) { [weak self] report in
                 // The pipes' write ends are needed until the launcher has them.
                 withExtendedLifetime(writers) { self?.launched(id, incarnation, report) }
@@ -37,6 +44,7 @@ extension Supervisor {
     }
 
     private func launchRequest(for agent: AgentRuntime, _ incarnation: Incarnation) throws -> LaunchRequest {
+        if let trouble = agent.accessTrouble { throw RunDirectory.Unusable(description: trouble) }
         guard let executable = agent.plan.executablePath else {
             throw PosixError("find", agent.plan.manifest.executable, code: ENOENT)
         }
@@ -44,7 +52,8 @@ extension Supervisor {
             executable: executable, arguments: [executable] + agent.plan.manifest.arguments,
             environment: AgentEnvironment.make(
                 manifest: agent.plan.manifest, incarnation: incarnation.number, runDirectory: runDirectory.path,
-                notifySocket: runDirectory.notifySocket, wiring: agent.wiring, supervisor: inheritedEnvironment),
+                notifySocket: runDirectory.notifySocket, wiring: agent.wiring, account: agent.account,
+                supervisor: inheritedEnvironment),
             workingDirectory: agent.plan.folder)
         // When the machine runs out of memory, an agent goes before the supervisor of all.
         request.oomScoreAdjustment = 200
@@ -54,7 +63,21 @@ extension Supervisor {
             ]
         }
         agent.limits.apply(to: &request)
+        if let account = agent.account, account.uid != geteuid(), limitSupport.mayChangeUser {
+            request.user = .init(uid: account.uid, gid: account.gid, groups: account.groups)
+        }
         return request
+    }
+
+    /// The network namespace for an agent that shall have none, made at its first start: it takes the kernel as long as
+    /// half a restart. nil: none is asked for, or none can be had, which `status` shows.
+    private func emptyNetwork(of agent: AgentRuntime) -> Int32? {
+        guard agent.limits.needsNetworkAhead else { return nil }
+        if agent.network == nil {
+            let made = qp_make_network_namespace()
+            if made >= 0 { agent.network = Descriptor(made) }
+        }
+        return agent.network?.raw
     }
 
     private func launched(_ id: AgentID, _ incarnation: Incarnation, _ report: Launcher.Report) {
@@ -62,7 +85,10 @@ extension Supervisor {
         switch report {
         case .spawned(let pid, let isContained):
             agent.process?.pid = pid
-            agent.process?.isContained = isContained
+            if let group = agent.process?.group {
+                group.wasBornOutside = group.birthplace != nil && !isContained
+                group.closeDoors()
+            }
             leaders[pid] = id
             do {
                 try exits.watch(pid) { [unowned self] in exited(id, incarnation, $0) }
@@ -94,10 +120,14 @@ extension Supervisor {
     private func announce(_ agent: AgentRuntime, _ incarnation: Incarnation, _ pid: pid_t) {
         guard agent.process?.isAnnounced == false, agent.process?.pid == pid else { return }
         agent.process?.isAnnounced = true
+        if agent.process?.group != nil {
+            groups.prepare(agent: agent.name, incarnation: incarnation.next.number, limits: agent.limits)
+        }
         submit(.spawned(agent.id, incarnation, pid: pid))
     }
 
     private func failedToSpawn(_ agent: AgentRuntime, _ incarnation: Incarnation, transient: Bool, _ reason: String) {
+        if let group = agent.process?.group { groups.bury(group) }
         agent.process = nil
         agent.trouble = reason
         agent.log.note(reason)
@@ -132,7 +162,8 @@ extension Supervisor {
             case .exited(let code): .exited(code: code)
             case .signalled(let number, _): .signalled(number)
             }
-        submit(.exited(id, incarnation, ExitReport(ending)))
+        let hit = takeAccount(of: exit, for: agent)
+        submit(.exited(id, incarnation, ExitReport(ending, memoryLimitHit: hit)))
         mayHaveOrphans = true
     }
 
@@ -140,7 +171,11 @@ extension Supervisor {
         let agent = agents[id]
         let process = agent?.process.flatMap { $0.incarnation == incarnation ? $0 : nil }
         let target = Containment.Target(agent: id.name, incarnation: incarnation.number, leader: process?.pid)
-        containment.clear(target, in: process?.isContained == true ? agent?.group : nil) { [unowned self] in
+        containment.clear(target, in: process?.group) { [unowned self] in
+            if let group = process?.group {
+                groups.bury(group)
+                if agent?.process?.incarnation == incarnation { agent?.process?.group = nil }
+            }
             submit(.treeEmpty(id, incarnation))
         }
     }
@@ -167,7 +202,8 @@ extension Supervisor {
         guard let agent = agents.removeValue(forKey: id) else { return }
         if let timer = agent.timer { loop.cancel(timer) }
         agent.log.close(removing: true)
-        agent.group?.remove()
+        if let group = agent.process?.group { groups.bury(group) }
+        groups.forget(agent: agent.name)
         sockets.close(exceptFor: agents.values.map(\.wiring))
     }
 

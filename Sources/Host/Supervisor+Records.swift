@@ -62,9 +62,9 @@ extension Supervisor {
         agent.log.drainAll()
         let exit = ExitStatus(
             cause: report.cause, signal: report.exit.signalName, code: report.exit.code, at: Timestamp.now().text,
-            lastLog: agent.log.lastLines(Self.lastLogLines))
+            lastLog: agent.log.lastLines(Self.lastLogLines), usage: agent.usage)
         agent.lastExit = exit
-        let text = Self.describe(report)
+        let text = Self.describe(report) + (exit.usage?.limitHit.map { "; \($0)" } ?? "")
         if agent.trouble == nil, report.cause != .operator {
             // The last thing it said is mostly the reason.
             let lastWords = report.exit.code.map { $0 != 0 } ?? false ? exit.lastLog.last.map { ": \($0)" } : nil

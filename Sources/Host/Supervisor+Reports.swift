@@ -25,7 +25,7 @@ extension Supervisor {
         if let pid = view.pid, let row = ProcessTable.row(of: pid) {
             status.rssBytes = row.residentPages * ProcessTable.pageBytes
             status.cpuPercent = cpuPercent(agent, row, spawnedAt: view.spawnedAt ?? now, now)
-            status.limits = agent.limits.enforced(on: pid)
+            status.limits = agent.limits.enforced(on: pid, in: agent.process?.group)
         } else {
             status.limits = agent.limits.unenforced
         }

@@ -52,8 +52,10 @@ public final class Supervisor {
     let launcher: Launcher
     let exits: ExitWatch
     let containment: Containment
-    let branch: CgroupBranch?
     let keyring: KeyringFile
+    let groups: GroupKeeper
+    /// What limits are enforced by on this machine.
+    let limitSupport: LimitSupport
     let sockets: WireSockets
     let scratch = ScratchBuffer()
     let inheritedEnvironment = ProcessInfo.processInfo.environment
@@ -97,8 +99,10 @@ public final class Supervisor {
         containment = Containment(loop: loop, runDirectory: run.path) {
             launcher.launcherPids.contains($0) || exits.pids.contains($0)
         }
-        branch = CgroupBranch(runDirectory: run.path)
         keyring = try KeyringFile(path: run.keyring, at: EventLoop.now())
+        let tree = CgroupTree(runDirectory: run.path)
+        groups = GroupKeeper(loop: loop, tree: tree)
+        limitSupport = LimitSupport.ofThisProcess(tree.findings)
         sockets = WireSockets(directory: run.wires)
         let reading = try FleetSpec.reading(plan) { agent in
             LaunchFingerprint.of(agent, wiring: plan.graph.wiring(for: agent.name, runDirectory: run.path))
@@ -134,6 +138,7 @@ public final class Supervisor {
     /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it.
     public func run() throws -> Int32 {
         containment.clearPredecessors()
+        groups.tree.clearLeftovers()
         record(kind: "supervisor", message: "supervisor \(Self.version) started, pid \(getpid())")
         console.line("supervisor \(Self.version), pid \(getpid()), \(runDirectory.path)")
         launcher.warmUp()
@@ -226,9 +231,9 @@ public final class Supervisor {
         notify.close()
         for agent in agents.values {
             agent.log.close(removing: true)
-            agent.group?.remove()
+            if let group = agent.process?.group { groups.bury(group) }
         }
-        branch?.remove()
+        groups.close()
         sockets.closeAll()
         let left = survivors ?? []
         if !left.isEmpty {

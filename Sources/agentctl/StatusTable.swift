@@ -18,10 +18,21 @@ enum StatusTable {
         head += ", \(count(report.agents.count))"
         var lines = [head] + table.lines(width: width, colour: colour)
         lines += report.agents.compactMap { agent in agent.message.map { "\(agent.name): \($0)" } }
-        if report.agents.contains(where: { $0.pid != nil && $0.limits.contains { $0.enforced == nil } }) {
-            lines.append("! a limit marked so is asked for and not enforced on this machine")
+        return lines + unenforced(report)
+    }
+
+    /// One line for each reason why something asked for is not enforced, with those it concerns.
+    private static func unenforced(_ report: StatusReport) -> [String] {
+        var order: [String] = []
+        var concerned: [String: [String]] = [:]
+        for agent in report.agents where agent.pid != nil {
+            for limit in agent.limits where limit.enforced == nil {
+                let text = "! \(limit.resource) is not enforced: \(limit.reason ?? "this machine can't")"
+                if concerned[text] == nil { order.append(text) }
+                concerned[text, default: []].append(agent.name)
+            }
         }
-        return lines
+        return order.map { "\($0) (\(concerned[$0, default: []].joined(separator: ", ")))" }
     }
 
     private static func count(_ agents: Int) -> String { agents == 1 ? "1 agent" : "\(agents) agents" }

@@ -27,9 +27,15 @@ final class LauncherRig {
     }
 
     /// Starts a process; returns when it runs or failed.
-    func launch(_ request: LaunchRequest, inherited: [Int32] = []) throws -> Outcome {
+    func launch(
+        _ request: LaunchRequest, inherited: [Int32] = [], joined: [Int32] = [], network: Int32? = nil,
+        cgroup: Int32? = nil
+    ) throws -> Outcome {
         var outcome = Outcome()
-        launcher.launch(request, output: output.write.raw, error: output.write.raw, inherited: inherited) { report in
+        launcher.launch(
+            request, output: output.write.raw, error: output.write.raw, inherited: inherited, joined: joined,
+            network: network, cgroup: cgroup
+        ) { report in
             switch report {
             case .spawned(let pid, _): outcome.pid = pid
             case .running: outcome.running = true
@@ -39,6 +45,24 @@ final class LauncherRig {
         let settled = try loop.run(untilMs: 10_000) { outcome.running || outcome.failure != nil }
         try #require(settled, "the launch must be answered")
         return outcome
+    }
+
+    /// What the processes have written since the last call, without waiting.
+    func written() throws -> String {
+        try check(qp_set_nonblocking(output.read.raw), "fcntl")
+        var bytes = [UInt8](repeating: 0, count: 65536)
+        let count = read(output.read.raw, &bytes, bytes.count)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    /// Waits for something that no event tells.
+    func wait(_ condition: () throws -> Bool) throws -> Bool {
+        var holds = false
+        return try loop.run(untilMs: 20_000) {
+            loop.schedule(afterMs: 5) {}
+            holds = holds || ((try? condition()) ?? false)
+            return holds
+        }
     }
 
     /// Waits through a pidfd and reaps.

@@ -26,7 +26,9 @@ final class SupervisorRig {
         }
         Containment.sweep(environment: "QP_RUN_DIR=\(path)/run")
         // A killed supervisor leaves its branch of the cgroup tree; making it anew clears the old one away.
-        CgroupBranch(runDirectory: "\(path)/run")?.remove()
+        let tree = CgroupTree(runDirectory: "\(path)/run")
+        tree.clearLeftovers()
+        tree.remove()
         try? FileManager.default.removeItem(atPath: path)
     }
 
@@ -50,6 +52,15 @@ final class SupervisorRig {
         } else {
             try write("agents/\(name)", script, mode: 0o755)
         }
+    }
+
+    /// An agent with a fault (`Tests/Fixtures/misbehave`); `more`: further members of its manifest.
+    func faulty(_ name: String, _ fault: String, _ more: String = "") throws {
+        mkdir("\(path)/agents/\(name)", 0o755)
+        let rest = more.isEmpty ? "" : ", \(more)"
+        try write(
+            "agents/\(name)/agent.json",
+            #"{ "executable": "misbehave", "arguments": ["\#(fault)"], "readiness": "notify"\#(rest) }"#)
     }
 
     static let sleeper = "#!/bin/sh\nexec sleep 1000\n"

@@ -16,9 +16,12 @@ struct SupervisorLifeTests {
         let alone = try rig.waitFor("Alone", .running)
         let folder = try rig.waitFor("Folder", .running)
         #expect(alone.pid != folder.pid && alone.incarnation == 1 && alone.restarts == 0)
-        #expect(folder.role == .alpha && folder.rssBytes > 0)
+        #expect(folder.role == .alpha)
+        // The kernel counts pages in batches: a process that has just begun may show none.
+        try rig.wait("resident memory") { try rig.agent("Folder").rssBytes > 0 }
         #expect(folder.limits.first { $0.resource == "files" }?.enforced == "64")
-        #expect(folder.limits.first { $0.resource == "cpu" }?.enforced == nil)
+        let cpu = folder.limits.first { $0.resource == "cpu" }
+        #expect(cpu?.enforced == "0.5" || cpu?.reason != nil, "held, or said why not")
         #expect(try rig.stop() == 0)
         #expect(rig.survivors() == [])
         #expect(!FileManager.default.fileExists(atPath: "\(rig.path)/run/control.sock"))

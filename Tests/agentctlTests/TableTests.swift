@@ -22,7 +22,8 @@ import Wire
                 "SentimentX", .running, pid: 12_345,
                 limits: [
                     LimitStatus(resource: "memory", requested: "256M", enforced: "256M", mechanism: "cgroup-v2"),
-                    LimitStatus(resource: "cpu", requested: "0.5", enforced: nil, mechanism: nil),
+                    LimitStatus(
+                        resource: "cpu", requested: "0.5", enforced: nil, mechanism: nil, reason: "no control groups"),
                 ], exit: .init(cause: .signal, signal: "SIGKILL", code: nil, at: "t", lastLog: [])),
             agent(
                 "Guardian.ai", .failed,
@@ -37,7 +38,7 @@ import Wire
                     "NAME         ROLE         STATE      PID  RESTARTS  UPTIME  RSS   CPU  LIMITS                 LAST EXIT",
                     "SentimentX   information  running  12345         3   1m15s  12M  1.3%  memory 256M cpu 0.5!  SIGKILL",
                     "Guardian.ai  information  failed       -         3       -    -     -  -                     exec-failed exit 127",
-                    "Guardian.ai: no program", "! a limit marked so is asked for and not enforced on this machine",
+                    "Guardian.ai: no program", "! cpu is not enforced: no control groups (SentimentX)",
                 ].map { $0.replacing("LIMITS                 LAST", with: "LIMITS                LAST") })
     }
 

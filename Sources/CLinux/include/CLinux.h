@@ -15,6 +15,7 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "Launch.h"
 #include "crc32c.h"
@@ -44,6 +45,19 @@ int qp_reap(pid_t pid, struct qp_exit *out);
 /// Whether a process born in this cgroup v2 directory (clone3, CLONE_INTO_CGROUP) lives: 1 yes, 0 no. Kernels compare
 /// the kill counts of the wrong groups and shoot the new-born wherever cgroup.kill was used before (seen on 6.18).
 int qp_cgroup_birth_survives(int directory);
+/// Whether a process can move itself into a control group through this open "tasks" or "cgroup.procs" file: 0, or the
+/// errno. Tried with a child that ends at once.
+int qp_cgroup_admits(int file);
+/// Asks for `event` to be signalled when the v1 memory group runs into its limit (cgroup.event_control).
+int qp_cgroup_watch_memory(int group, int event);
+/// A new network namespace with nothing but its loopback, which is up. A descriptor (close-on-exec) that keeps it; the
+/// caller stays where it is. EPERM without CAP_SYS_ADMIN.
+int qp_make_network_namespace(void);
+/// For a process without privileges and with one thread: its own user namespace, in which it is who it was, and an empty
+/// network namespace with the loopback up.
+int qp_unshare_network_as_ourselves(void);
+/// Whether the line above would work for a child of ours: 0, or the errno.
+int qp_can_unshare_network(void);
 /// prctl(PR_SET_CHILD_SUBREAPER, 1).
 int qp_set_child_subreaper(void);
 /// Gives back the pages of this program's text and constants; the kernel maps those that are needed again from its cache.
@@ -53,6 +67,12 @@ size_t qp_release_program_pages(void);
 int qp_get_rlimit(pid_t pid, int resource, uint64_t *soft, uint64_t *hard);
 /// open(2) with O_CLOEXEC added; the mode is used with O_CREAT only.
 int qp_open(const char *path, int flags, mode_t mode);
+/// openat(2) with O_PATH and O_NOFOLLOW: a handle on the entry itself, be it a link.
+int qp_open_entry(int directory, const char *name);
+/// Gives what a descriptor (also one of `qp_open_entry`) stands for to another owner.
+int qp_give_away(int fd, uid_t uid, gid_t gid);
+/// RLIMIT_NPROC, which Swift does not see.
+extern const int32_t qp_rlimit_processes;
 /// pipe2(2), close-on-exec.
 int qp_pipe(int ends[2]);
 /// fcntl(F_SETFL) adding O_NONBLOCK.

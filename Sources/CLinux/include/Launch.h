@@ -4,23 +4,28 @@
 // request  = struct qp_launch_request, then `string_bytes` of NUL-terminated strings:
 //            executable, working directory, argv[0..argc-1], "KEY=VALUE"[0..envc-1]
 //            with descriptors attached in this order: status pipe (write end), stdout, stderr,
-//            `inherit_count` descriptors for the agent (they become 3, 4, ...), `join_count` cgroup.procs files,
-//            and with QP_LAUNCH_INTO_CGROUP one directory of the cgroup v2 hierarchy.
+//            `inherit_count` descriptors for the agent (they become 3, 4, ...), `join_count` files of control groups
+//            ("tasks" of v1: there "0" moves the one thread that writes it, without the RCU grace period of
+//            cgroup.procs; or "cgroup.procs" of v2), with QP_LAUNCH_JOIN_NETWORK one network namespace, and with
+//            QP_LAUNCH_INTO_CGROUP one directory of the cgroup v2 hierarchy.
 // reply    = struct qp_launch_reply on the same socket, as soon as the agent has a pid.
 // status   = the status pipe closes when execve succeeded; otherwise it carries one struct qp_launch_failure first.
 #pragma once
 
 #include <stdint.h>
 
-#define QP_LAUNCH_MAGIC 0x51504c32u
+#define QP_LAUNCH_MAGIC 0x51504c33u
 #define QP_LAUNCH_MAX_BYTES (192 * 1024)
 #define QP_LAUNCH_MAX_FDS 128
 #define QP_LAUNCH_MAX_RLIMITS 12
+#define QP_LAUNCH_MAX_GROUPS 64
 
 enum qp_launch_flag {
     QP_LAUNCH_NO_NEW_PRIVS = 1,
-    QP_LAUNCH_NEW_NETWORK = 2,  ///< an empty network namespace, where the kernel allows it
+    QP_LAUNCH_NEW_NETWORK = 2,  ///< an empty network namespace of its own, where the kernel allows it
     QP_LAUNCH_INTO_CGROUP = 4,  ///< one more descriptor, the last: the cgroup v2 directory to be born in
+    QP_LAUNCH_JOIN_NETWORK = 8,  ///< one more descriptor: the network namespace to enter
+    QP_LAUNCH_SET_USER = 16,     ///< `uid`, `gid` and `groups` are to be taken on
 };
 
 /// Where a launch failed.
@@ -36,6 +41,7 @@ enum qp_launch_stage {
     QP_STAGE_DIRECTORY = 9,  ///< chdir to the working directory
     QP_STAGE_LIMITS = 10,    ///< setrlimit
     QP_STAGE_EXEC = 11,      ///< execve
+    QP_STAGE_USER = 12,      ///< setgroups, setresgid, setresuid
 };
 
 struct qp_launch_rlimit {
@@ -58,7 +64,10 @@ struct qp_launch_request {
     int32_t nice;
     int32_t oom_score_adj;
     uint32_t rlimit_count;
-    uint32_t reserved;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t group_count;  ///< supplementary groups, all there will be
+    uint32_t groups[QP_LAUNCH_MAX_GROUPS];
     struct qp_launch_rlimit rlimits[QP_LAUNCH_MAX_RLIMITS];
 };
 

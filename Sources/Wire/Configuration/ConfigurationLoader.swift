@@ -282,6 +282,11 @@ struct ConfigurationLoader {
                 $0.keyPath.contains("inputs") || $0.keyPath.contains("outputs") || $0.keyPath.isEmpty
             })
         if !manifest.executable.isEmpty { find(&draft, source) }
+        if let user = manifest.sandbox.user, !source.hasUser(named: user) {
+            draft.errors.add(
+                draft.place("sandbox", "user"), "there is no user \(user) on this machine",
+                "create it (useradd --system \(user)) or name another")
+        }
         return draft
     }
 

@@ -6,6 +6,12 @@ public protocol ConfigurationSource {
     func entries(ofDirectory path: String) throws(ConfigurationSourceError) -> [DirectoryEntry]
     /// What is at this path as a program.
     func executable(at path: String) -> ExecutableCheck
+    /// Whether this machine has a user of this name.
+    func hasUser(named name: String) -> Bool
+}
+
+extension ConfigurationSource {
+    public func hasUser(named name: String) -> Bool { true }
 }
 
 public enum ConfigurationSourceError: Error, Sendable, Hashable {

@@ -101,8 +101,13 @@ public struct LimitStatus: Sendable, Hashable, Codable {
     public var enforced: String?
     /// `cgroup-v2`, `cgroup-v1`, `rlimit`, …; nil when not enforced.
     public var mechanism: String?
+    /// What prevents it when it is not enforced, or what the mechanism leaves open.
+    public var reason: String?
 
-    public init(resource: String, requested: String, enforced: String?, mechanism: String?) {
+    public init(
+        resource: String, requested: String, enforced: String?, mechanism: String?, reason: String? = nil
+    ) {
+        self.reason = reason
         self.resource = resource
         self.requested = requested
         self.enforced = enforced
@@ -115,6 +120,7 @@ public struct LimitStatus: Sendable, Hashable, Codable {
         try container.encode(requested, forKey: .requested)
         try container.encode(enforced, forKey: .enforced)
         try container.encode(mechanism, forKey: .mechanism)
+        try container.encodeIfPresent(reason, forKey: .reason)
     }
 }
 
@@ -136,8 +142,13 @@ public struct ExitStatus: Sendable, Hashable, Codable {
     public var at: String
     /// The last lines it wrote, oldest first.
     public var lastLog: [String]
+    /// What it used; nil when no process ever ran, or nobody saw its end.
+    public var usage: ExitUsage?
 
-    public init(cause: ExitCause, signal: String?, code: Int32?, at: String, lastLog: [String]) {
+    public init(
+        cause: ExitCause, signal: String?, code: Int32?, at: String, lastLog: [String], usage: ExitUsage? = nil
+    ) {
+        self.usage = usage
         self.cause = cause
         self.signal = signal
         self.code = code
@@ -152,5 +163,30 @@ public struct ExitStatus: Sendable, Hashable, Codable {
         try container.encode(code, forKey: .code)
         try container.encode(at, forKey: .at)
         try container.encode(lastLog, forKey: .lastLog)
+        try container.encodeIfPresent(usage, forKey: .usage)
+    }
+}
+
+/// What an incarnation used in its life: all its processes where a control group counted, else its leader alone.
+public struct ExitUsage: Sendable, Hashable, Codable {
+    public var peakMemoryBytes: Int64?
+    /// User and system time.
+    public var cpuSeconds: Double
+    /// Periods in which its `cpu` limit made it wait; nil: not limited by a control group.
+    public var throttledPeriods: Int64?
+    /// Processes its `processes` limit refused it; nil: not limited by a control group.
+    public var refusedForks: Int64?
+    /// The limit it ran into, in one sentence with its size, its mechanism and the peak.
+    public var limitHit: String?
+
+    public init(
+        peakMemoryBytes: Int64?, cpuSeconds: Double, throttledPeriods: Int64? = nil, refusedForks: Int64? = nil,
+        limitHit: String? = nil
+    ) {
+        self.peakMemoryBytes = peakMemoryBytes
+        self.cpuSeconds = cpuSeconds
+        self.throttledPeriods = throttledPeriods
+        self.refusedForks = refusedForks
+        self.limitHit = limitHit
     }
 }

@@ -9,13 +9,27 @@
 //   orphan             leaves a grandchild in a session of its own behind, names its pid, and exits 3
 //   mute               ready, closes standard output and error, and goes on
 //   spam               ready, writes lines as fast as they are taken
+//   bomb               ready, and forks as fast as it is let; every child in a session of its own, deaf to SIGTERM
+//   hog                ready, then takes and touches memory until there is no more
+//   hogchild           the same in a child; the leader lives on
+//   spin               ready, and burns as much time as it gets
+//   hold               ready, leaves a child behind that holds every descriptor it inherited, and ends on SIGTERM
+//   closer             ready, closes every descriptor it has, and goes on
+//   brood              ready, with a child and a grandchild that ignore SIGTERM
+//   inside             says who it is, what its limits are and what network it sees, then does well
 //
 // Messages to $NOTIFY_SOCKET are sd_notify(3) datagrams, written by hand: what any language can do.
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -84,6 +98,83 @@ static void spam(void) {
     }
 }
 
+// Children of children; who is refused one more waits a little and tries again. Bounded by a count that all share, so
+// that a test gone wrong does not take the machine with it.
+static void bomb(void) {
+    enum { MOST = 4096 };
+    atomic_int *forks = mmap(NULL, sizeof *forks, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (forks == MAP_FAILED) exit(70);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN);
+    if (fork() != 0) return;
+    while (atomic_load(forks) < MOST) {
+        setsid();
+        if (fork() < 0) usleep(1000);
+        else atomic_fetch_add(forks, 1);
+    }
+    sleep_for_ever();
+}
+
+static void hog(void) {
+    size_t step = 1 << 20;
+    for (;;) {
+        char *memory = malloc(step);
+        if (memory == NULL) abort();
+        memset(memory, 1, step);
+    }
+}
+
+static void spin(void) {
+    for (unsigned long turn = 0;; turn++)
+        if (turn % (1UL << 28) == 0) notify("WATCHDOG=1");
+}
+
+static void leave_child(int generations) {
+    if (generations == 0 || fork() != 0) return;
+    setsid();
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    leave_child(generations - 1);
+    sleep_for_ever();
+}
+
+static void print_file(const char *name, const char *path) {
+    char line[512];
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return;
+    while (fgets(line, sizeof line, file) != NULL) printf("%s: %s", name, line);
+    fclose(file);
+}
+
+static void tell_inside(void) {
+    gid_t groups[64];
+    int count = getgroups(64, groups);
+    printf("user: %u %u %u %u\n", getuid(), geteuid(), getgid(), getegid());
+    printf("groups:");
+    for (int i = 0; i < count; i++) printf(" %u", groups[i]);
+    printf("\nroot again: %s\n", setuid(0) == 0 ? "yes" : "no");
+    print_file("limit", "/proc/self/limits");
+    print_file("group", "/proc/self/cgroup");
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) == 0)
+        for (struct ifaddrs *each = all; each != NULL; each = each->ifa_next)
+            printf("network: %s %s\n", each->ifa_name, each->ifa_flags & IFF_UP ? "up" : "down");
+    const char *run = getenv("QP_RUN_DIR");
+    const char *agent = getenv("QP_AGENT");
+    char path[512];
+    snprintf(path, sizeof path, "%s/agents/%s/own", run ? run : "", agent ? agent : "");
+    int own = open(path, O_RDWR | O_CREAT, 0600);
+    printf("own file: %s\n", own >= 0 ? "yes" : strerror(errno));
+    snprintf(path, sizeof path, "%s/agents/%s/incarnation", run ? run : "", agent ? agent : "");
+    printf("supervisor's file: %s\n", unlink(path) == 0 ? "removed" : strerror(errno));
+    snprintf(path, sizeof path, "%s/control.sock", run ? run : "");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int control = socket(AF_UNIX, SOCK_STREAM, 0);
+    printf("control: %s\n", connect(control, (struct sockaddr *)&address, sizeof address) == 0 ? "open" : strerror(errno));
+    printf("told\n");
+}
+
 int main(int count, char **arguments) {
     const char *fault = count > 1 ? arguments[1] : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -97,7 +188,14 @@ int main(int count, char **arguments) {
         signal(SIGTERM, SIG_IGN);
         signal(SIGINT, SIG_IGN);
     }
+    if (strcmp(fault, "inside") == 0) tell_inside();
+    if (strcmp(fault, "brood") == 0 || strcmp(fault, "hold") == 0) leave_child(strcmp(fault, "brood") == 0 ? 2 : 1);
     notify("READY=1\nSTATUS=misbehaving on purpose");
+    if (strcmp(fault, "bomb") == 0) bomb();
+    if (strcmp(fault, "hog") == 0 || (strcmp(fault, "hogchild") == 0 && fork() == 0)) hog();
+    if (strcmp(fault, "spin") == 0) spin();
+    if (strcmp(fault, "closer") == 0)
+        for (int fd = 0; fd < 1024; fd++) close(fd);
     if (strcmp(fault, "hang") == 0) sleep_for_ever();
     if (strcmp(fault, "freeze") == 0) raise(SIGSTOP);
     if (strcmp(fault, "mute") == 0) {
@@ -105,7 +203,10 @@ int main(int count, char **arguments) {
         close(2);
     }
     if (strcmp(fault, "spam") == 0) spam();
-    if (strcmp(fault, "well") == 0 || strcmp(fault, "stubborn") == 0 || strcmp(fault, "mute") == 0) live();
+    static const char *const living[] = {"well", "stubborn", "mute",   "bomb",  "hogchild",
+                                         "hold", "closer",   "brood", "inside"};
+    for (size_t i = 0; i < sizeof living / sizeof *living; i++)
+        if (strcmp(fault, living[i]) == 0) live();
     fprintf(stderr, "misbehave: no such fault: '%s'\n", fault);
     return 64;
 }
