@@ -6,11 +6,12 @@
 #   make bench                    latency and throughput beside bare libzmq, spawn to ready
 #   make bench-supervision        this supervisor beside runit, s6 and supervisord
 #   make soak                     a million simulated fault histories of the supervisor's core
+#   make soak-wires               200,000 simulated fault histories of durable wires
 #   make lint | format | proto | clean | deps | build
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: run test build bench bench-supervision soak lint format proto clean deps
+.PHONY: soak-wires run test build bench bench-supervision soak lint format proto clean deps
 
 SWIFT_BUILD := swift build
 # Static Swift runtime: starts four times as fast, and runs where no Swift is installed. Stripped: half the size.
@@ -57,6 +58,12 @@ lint: deps
 
 format:
 	swift format --in-place --recursive Package.swift Sources agents Tests
+
+# Simulated fault histories of durable wires; `SCHEDULES=1000000` for more.
+SCHEDULES ?= 200000
+soak-wires: deps
+	QP_SIM_SCHEDULES=$(SCHEDULES) swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak --disable-xctest \
+		--filter DeliverySimulationTests
 
 # Regenerates Sources/Wire/Generated from the schema; the result is committed.
 proto:

@@ -118,6 +118,11 @@ public struct DurableReceiver: Sendable {
     public mutating func receive(_ hello: DeliveryHello) throws(DeliveryError) -> Greeting {
         guard hello.epoch >= senderEpoch else { return .fenced }
         let isNew = hello.epoch > senderEpoch || accepted < hello.floor
+        if hello.epoch > senderEpoch, hello.knows != senderEpoch {
+            // What it says of its beginning is not about what this receiver has. Told that, it says it again.
+            owes = .position(resend: false)
+            return .known
+        }
         if hello.epoch > senderEpoch, accepted >= hello.begins {
             owes = .position(resend: false)
             return .refused(

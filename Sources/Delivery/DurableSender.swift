@@ -39,14 +39,13 @@ public struct DurableSender: Sendable {
     /// The sender's incarnation; goes into the header of every frame, resent ones too.
     public let epoch: UInt64
     public let limits: DeliveryLimits
-    /// First sequence that this incarnation numbers.
-    public let begins: UInt64
     /// Last sequence given out.
     public private(set) var last: UInt64
     /// Last sequence that is in the journal, and with durability `power` on the disk.
     public private(set) var journaled: UInt64
     private var links: [Link]
     private var trimmed: UInt64
+    private var lineage: Lineage
 
     /// - Parameters:
     ///   - epoch: this incarnation; greater than that of every sender before it.
@@ -63,15 +62,23 @@ public struct DurableSender: Sendable {
         self.limits = limits
         last = restored?.last ?? 0
         journaled = last
-        begins = last + 1
+        lineage = restored?.lineage ?? Lineage()
+        lineage.begin(epoch: epoch, with: last + 1)
         let known = restored?.consumers ?? []
         let floor = last
         links = consumers.map { consumer in
             let id = ConsumerID(port: consumer.port)
-            let state = known.first { $0.id == id } ?? ConsumerState(id: id, floor: floor, acked: floor, epoch: 0)
-            return Link(consumer: consumer, state: state, quietSince: now)
+            guard let state = known.first(where: { $0.id == id }) else {
+                let state = ConsumerState(id: id, floor: floor, acked: floor, epoch: 0, knows: 0)
+                return Link(consumer: consumer, state: state, quietSince: now)
+            }
+            // Most likely it has heard of the last incarnation; else it says so.
+            var link = Link(consumer: consumer, state: state, quietSince: now)
+            link.knows = restored?.epoch ?? state.knows
+            return link
         }
         trimmed = links.lazy.map(\.state.acked).min() ?? last
+        if links.isEmpty { lineage.forget(upTo: epoch) }
     }
 
     // MARK: Messages
@@ -128,8 +135,8 @@ public struct DurableSender: Sendable {
         let link = links[index]
         guard link.owesHello else { return nil }
         return DeliveryHello(
-            output: id, consumer: link.state.id, epoch: epoch, kept: firstKept, begins: begins, floor: link.state.floor,
-            sent: link.cursor - 1)
+            output: id, consumer: link.state.id, epoch: epoch, kept: firstKept, knows: link.knows,
+            begins: lineage.first(after: link.knows) ?? last + 1, floor: link.state.floor, sent: link.cursor - 1)
     }
 
     /// The socket took the Hello.
@@ -172,18 +179,22 @@ public struct DurableSender: Sendable {
         }
         var link = links[index]
         guard report.epoch >= link.state.epoch else { return .fenced }
-        let known = report.senderEpoch == epoch ? journaled : begins - 1
+        // It can have only what was numbered by incarnations it has heard of.
+        let known = lineage.first(after: report.senderEpoch).map { $0 - 1 } ?? journaled
         guard report.applied <= known else {
             throw .senderLostRecords(
                 output: output, consumer: link.consumer.port, journaled: known, applied: report.applied)
         }
-        if report.epoch == link.state.epoch {
+        let isNewReceiver = report.epoch > link.state.epoch
+        if !isNewReceiver {
             if report.applied < link.state.acked { return .stale }
         } else {
             link.state.epoch = report.epoch
             // A new receiver: what was on its way to the old one is gone.
             if resend != nil { link.isOpen = false }
         }
+        link.state.knows = isNewReceiver ? report.senderEpoch : max(link.state.knows, report.senderEpoch)
+        link.knows = link.state.knows
         let isMember = report.applied >= link.state.floor
         if isMember, report.applied < trimmed {
             // It has lost what it acknowledged. Told what is kept, it stops; the others go on.
@@ -207,6 +218,7 @@ public struct DurableSender: Sendable {
         }
         links[index] = link
         trimmed = max(trimmed, links.lazy.map(\.state.acked).min() ?? last)
+        lineage.forget(upTo: links.lazy.map(\.state.knows).min() ?? epoch)
         return .taken
     }
 
@@ -232,7 +244,7 @@ public struct DurableSender: Sendable {
 
     /// What a successor needs, for the journal.
     public var state: State {
-        State(last: journaled, consumers: links.map(\.state))
+        State(epoch: epoch, last: journaled, consumers: links.map(\.state), lineage: lineage)
     }
 }
 
@@ -240,12 +252,20 @@ extension DurableSender {
     /// What a sender's journal must give back: the last message in it, and how far each consumer is. Positions may be
     /// old (they are written lazily); then more is kept, and the consumer says where it stands.
     public struct State: Codable, Equatable, Sendable {
+        /// The incarnation whose state this is.
+        public var epoch: UInt64
         public var last: UInt64
         public var consumers: [ConsumerState]
+        /// Which incarnation numbered what.
+        public var lineage: Lineage
 
-        public init(last: UInt64 = 0, consumers: [ConsumerState] = []) {
+        public init(
+            epoch: UInt64 = 0, last: UInt64 = 0, consumers: [ConsumerState] = [], lineage: Lineage = Lineage()
+        ) {
+            self.epoch = epoch
             self.last = last
             self.consumers = consumers
+            self.lineage = lineage
         }
 
         /// A message found in the journal behind this state.
@@ -262,18 +282,23 @@ extension DurableSender {
         public var acked: UInt64
         /// Its newest incarnation known; 0 for none.
         public var epoch: UInt64
+        /// The newest incarnation of the sender that it has heard of.
+        public var knows: UInt64
 
-        public init(id: ConsumerID, floor: UInt64, acked: UInt64, epoch: UInt64) {
+        public init(id: ConsumerID, floor: UInt64, acked: UInt64, epoch: UInt64, knows: UInt64) {
             self.id = id
             self.floor = floor
             self.acked = acked
             self.epoch = epoch
+            self.knows = knows
         }
     }
 
     private struct Link: Sendable {
         let consumer: Consumer
         var state: ConsumerState
+        /// As `state.knows`, or a guess that is tried first.
+        var knows: UInt64
         /// The next message to send.
         var cursor: UInt64
         /// The consumer's position under this incarnation is known.
@@ -285,6 +310,7 @@ extension DurableSender {
         init(consumer: Consumer, state: ConsumerState, quietSince: Instant) {
             self.consumer = consumer
             self.state = state
+            knows = state.knows
             cursor = state.acked + 1
             self.quietSince = quietSince
         }

@@ -32,7 +32,9 @@ public struct DeliveryHello: Equatable, Sendable {
     public var epoch: UInt64
     /// Oldest sequence that it can still send.
     public var kept: UInt64
-    /// First sequence that this incarnation numbers; older ones were numbered by the incarnations before it.
+    /// The newest incarnation of the sender that the consumer knows, as far as the sender knows; 0 is none.
+    public var knows: UInt64
+    /// First sequence that was numbered after that incarnation: the consumer can't have applied it.
     public var begins: UInt64
     /// The consumer joined after this sequence: what came before was not for it. 0: it was there from the first on.
     public var floor: UInt64
@@ -40,12 +42,14 @@ public struct DeliveryHello: Equatable, Sendable {
     public var sent: UInt64
 
     public init(
-        output: OutputID, consumer: ConsumerID, epoch: UInt64, kept: UInt64, begins: UInt64, floor: UInt64, sent: UInt64
+        output: OutputID, consumer: ConsumerID, epoch: UInt64, kept: UInt64, knows: UInt64, begins: UInt64,
+        floor: UInt64, sent: UInt64
     ) {
         self.output = output
         self.consumer = consumer
         self.epoch = epoch
         self.kept = kept
+        self.knows = knows
         self.begins = begins
         self.floor = floor
         self.sent = sent
@@ -80,8 +84,8 @@ extension DeliveryControl {
     static let ackType: UInt16 = 0x8003
     /// What stands in the header instead of an `Encoding`: fixed binary fields.
     static let encoding: UInt8 = 0
-    /// Longest control frame: header and the five words of a Hello.
-    public static let maxFrameBytes = Header.byteCount + 40
+    /// Longest control frame: header and the six words of a Hello.
+    public static let maxFrameBytes = Header.byteCount + 48
 
     /// Whether a frame is a control frame rather than a message. Looks at the type only; `init(frame:)` checks the rest.
     public static func isControl(_ frame: UnsafeRawBufferPointer) -> Bool {
@@ -131,7 +135,7 @@ extension DeliveryControl {
         case .hello(let hello):
             (
                 Self.helloType, hello.epoch,
-                [hello.consumer.value, hello.kept, hello.begins, hello.floor, hello.sent]
+                [hello.consumer.value, hello.kept, hello.knows, hello.begins, hello.floor, hello.sent]
             )
         case .position(let report, let resend):
             (
@@ -154,7 +158,7 @@ extension DeliveryControl {
         guard frame[2] == Header.version else { throw .version(frame[2]) }
         guard frame[3] == Self.encoding else { throw .encoding(frame[3]) }
         let type = UInt16(truncatingIfNeeded: word(0) >> 32)
-        guard let words = [Self.helloType: 5, Self.positionType: 4, Self.ackType: 3][type] else {
+        guard let words = [Self.helloType: 6, Self.positionType: 4, Self.ackType: 3][type] else {
             throw .payloadType(type)
         }
         guard word(0) >> 48 == 0, word(56) >> 32 == 0, word(24) == 0, word(32) == 0, word(40) == 0 else {
@@ -168,8 +172,8 @@ extension DeliveryControl {
         if type == Self.helloType {
             self = .hello(
                 DeliveryHello(
-                    output: output, consumer: consumer, epoch: epoch, kept: word(size + 8), begins: word(size + 16),
-                    floor: word(size + 24), sent: word(size + 32)))
+                    output: output, consumer: consumer, epoch: epoch, kept: word(size + 8), knows: word(size + 16),
+                    begins: word(size + 24), floor: word(size + 32), sent: word(size + 40)))
             return
         }
         let report = DeliveryReport(

@@ -17,7 +17,8 @@ import Wire
         #expect(receiver.receive(epoch: 1, sequence: 2) == .fenced)
         sender.tick(at: Ends.start + .seconds(9))
         let old = DeliveryHello(
-            output: sender.id, consumer: ConsumerID(port: Ends.port), epoch: 1, kept: 1, begins: 1, floor: 0, sent: 9)
+            output: sender.id, consumer: ConsumerID(port: Ends.port), epoch: 1, kept: 1, knows: 0, begins: 1, floor: 0,
+            sent: 9)
         #expect(try receiver.receive(old) == .fenced)
         // Nor after the receiver's own restart.
         var restarted = Ends.receiver(2, receiver.state)
@@ -57,7 +58,9 @@ import Wire
     /// The sender's journal lost its end: other messages under the same numbers would pass for duplicates.
     @Test func aSenderThatForgotWhatWasAppliedStops() throws {
         var receiver = Ends.receiver(1, .init(senderEpoch: 1, applied: 10))
-        var sender = Ends.sender(2, .init(last: 7, consumers: []))
+        let consumer = DurableSender.ConsumerState(
+            id: ConsumerID(port: Ends.port), floor: 0, acked: 7, epoch: 1, knows: 1)
+        var sender = Ends.sender(2, .init(epoch: 1, last: 7, consumers: [consumer]))
         try Ends.say(5, &sender)
         let hello = try #require(sender.hello(for: 0))
         let lost = DeliveryError.senderLostRecords(
@@ -67,9 +70,44 @@ import Wire
         let answer = try #require(receiver.owed(isIdle: false))
         #expect(throws: lost) { try sender.receive(answer, at: Ends.start) }
         // Another sender, whose journal is whole, is heard.
-        var repaired = Ends.sender(3, .init(last: 10, consumers: []))
+        var repaired = Ends.sender(3, .init(epoch: 2, last: 10, consumers: [consumer]))
         try Ends.say(1, &repaired)
         #expect(try Ends.settle(&repaired, &receiver) == [11])
+    }
+
+    /// The end of the sender's journal is lost, and its successors number other messages alike, one after the other, before
+    /// any of them reaches the receiver.
+    @Test(arguments: [1, 2, 5]) func numbersGivenTwiceAreToldApart(successors: UInt64) throws {
+        var (sender, receiver) = (Ends.sender(), Ends.receiver())
+        try Ends.settle(&sender, &receiver)
+        var state = sender.state
+        try Ends.say(3, &sender)
+        try Ends.settle(&sender, &receiver)
+        // All three are lost.
+        for epoch in 2...(1 + successors) {
+            var successor = Ends.sender(epoch, state)
+            try Ends.say(2, &successor)
+            state = successor.state
+        }
+        var last = Ends.sender(2 + successors, state)
+        let lost = DeliveryError.senderLostRecords(output: Ends.output, consumer: Ends.port, journaled: 0, applied: 3)
+        #expect(throws: lost) { try Ends.settle(&last, &receiver) }
+        // A whole receiver of the same history is heard.
+        var blank = Ends.receiver(2, .init(senderEpoch: 1, applied: 0))
+        var again = Ends.sender(3 + successors, state)
+        #expect(try Ends.settle(&again, &blank) == Array(1...2 * successors))
+    }
+
+    @Test func theLineageIsForgottenWhenAllHaveHeard() throws {
+        var (sender, receiver) = (Ends.sender(), Ends.receiver())
+        for epoch in UInt64(2)...1_000 {
+            try Ends.say(1, &sender)
+            if epoch % 300 == 0 { try Ends.settle(&sender, &receiver) }
+            #expect(sender.state.lineage.beginnings.count <= Lineage.maxBeginnings)
+            sender = Ends.sender(epoch, sender.state)
+        }
+        try Ends.settle(&sender, &receiver)
+        #expect(sender.state.lineage.beginnings.isEmpty && receiver.applied == 999)
     }
 
     @Test func aReceiverThatForgotWhatItAcknowledgedStops() throws {

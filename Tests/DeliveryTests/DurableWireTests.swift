@@ -160,7 +160,7 @@ import Wire
         try Self.settle(&sender, &receiver)
         try Self.say(2, &sender)
         var successor = Self.sender(2, sender.state)
-        #expect(successor.begins == 5)
+        #expect(successor.last == 4)
         try Self.say(1, &successor)
         #expect(try Self.settle(&successor, &receiver) == [3, 4, 5])
     }

@@ -10,7 +10,8 @@ import Testing
     static let all: [DeliveryControl] = [
         .hello(
             DeliveryHello(
-                output: report.output, consumer: report.consumer, epoch: 3, kept: 40, begins: 42, floor: 0, sent: 41)),
+                output: report.output, consumer: report.consumer, epoch: 3, kept: 40, knows: 2, begins: 42, floor: 0,
+                sent: 41)),
         .position(report, resend: true), .position(report, resend: false), .ack(report),
     ]
 

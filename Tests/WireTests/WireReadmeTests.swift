@@ -102,7 +102,8 @@ import Testing
                 expected = .hello(
                     DeliveryHello(
                         output: output, consumer: consumer, epoch: try number("incarnation"), kept: try number("kept"),
-                        begins: try number("begins"), floor: try number("floor"), sent: try number("sent")))
+                        knows: try number("knows"), begins: try number("begins"), floor: try number("floor"),
+                        sent: try number("sent")))
             } else {
                 let report = DeliveryReport(
                     output: output, consumer: consumer, epoch: try number("incarnation"),
