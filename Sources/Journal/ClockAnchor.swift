@@ -61,6 +61,9 @@ public struct ClockAnchor: Hashable, Sendable {
         return overflow ? (instant > monotonic ? .max : .min) : sum
     }
 
+    /// Unix time in nanoseconds at which the machine was started.
+    static func bootedAt() -> Int64 { clock(CLOCK_REALTIME) - clock(CLOCK_BOOTTIME) }
+
     private static func clock(_ clock: clockid_t) -> Int64 {
         var time = timespec()
         clock_gettime(clock, &time)

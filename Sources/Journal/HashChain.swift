@@ -7,6 +7,8 @@ struct Digest: Hashable, Sendable {
 
     private var a, b, c, d: UInt64
 
+    var words: [UInt64] { [a, b, c, d] }
+
     init(words: (UInt64, UInt64, UInt64, UInt64)) {
         (a, b, c, d) = words
     }

@@ -15,13 +15,38 @@ struct JournalDirectory {
         path + "/" + SegmentHeader.fileName(firstSequence: firstSequence)
     }
 
-    /// First sequences of all segments, ascending; none if there is no directory.
+    /// Files beside segments, spares and marks; "lock" is of an earlier version.
+    private static let ownNames: Set = [".", "..", JournalClaim.fileName, "lock"]
+
+    /// First sequences of all segments, ascending; none if there is no directory. A file that is named almost like a
+    /// segment is refused: it may be one that is missing.
     func segments() throws(JournalError) -> [UInt64] {
-        let found = try names().compactMap { SegmentHeader.firstSequence(fileName: $0) }
+        var found: [UInt64] = []
+        for name in try names() {
+            if let sequence = SegmentHeader.firstSequence(fileName: name) {
+                found.append(sequence)
+            } else if name.contains(SegmentHeader.fileSuffix) {
+                throw .foreign(file: "\(path)/\(name)")
+            }
+        }
         guard found.count <= JournalLimits.maxSegments else {
             throw .notAJournal(file: path, problem: "\(found.count) segments; the most is \(JournalLimits.maxSegments)")
         }
         return found.sorted()
+    }
+
+    /// Names in the folder that no journal puts there, sorted.
+    func foreignNames() throws(JournalError) -> [String] {
+        try names().filter { name in
+            SegmentHeader.firstSequence(fileName: name) == nil && !Self.ownNames.contains(name)
+                && !name.hasPrefix(Self.sparePrefix) && !JournalMark.isMark(fileName: name)
+        }.sorted()
+    }
+
+    /// Readers' marks.
+    func marks() -> [JournalMark] {
+        let names = ((try? names()) ?? []).filter { $0.hasSuffix(JournalMark.fileSuffix) }
+        return names.prefix(JournalLimits.maxReaders).map { JournalMark(path: path, fileName: $0) }
     }
 
     /// Removes what earlier claims had prepared.

@@ -14,6 +14,10 @@ public enum JournalError: Error, Equatable, Sendable, CustomStringConvertible {
     case corrupt(file: String, offset: Int, problem: String)
     /// Records are missing between two segments.
     case gap(file: String, expected: UInt64, found: UInt64)
+    /// The record that a reader had read to is not there any more, or is another one.
+    case changed(directory: String, sequence: UInt64)
+    /// Something in the journal's folder that no journal puts there.
+    case foreign(file: String)
     case recordTooLong(bytes: Int, most: Int)
     /// The size limit is reached and nothing may be dropped (`Retention.untilTrimmed`). Not sticky: trim, and go on.
     case full(directory: String, bytes: Int, trimmedUpTo: UInt64)
@@ -40,6 +44,12 @@ public enum JournalError: Error, Equatable, Sendable, CustomStringConvertible {
         case .gap(let file, let expected, let found):
             "\(file): begins with record \(found), expected \(expected): a segment is missing; restore it, or move the "
                 + "journal away"
+        case .changed(let directory, let sequence):
+            "\(directory): not the journal that was read before, up to record \(sequence): it was replaced or cut. Going on "
+                + "would mix two histories; put the old one back, or read from the beginning (`agentctl ledger rebuild`)"
+        case .foreign(let file):
+            "\(file): doesn't belong into a journal's folder; move it away (a journal is its whole folder, and may be "
+                + "copied and moved only as a whole)"
         case .recordTooLong(let bytes, let most):
             "a record of \(bytes) bytes; the most is \(most)"
         case .full(let directory, let bytes, let trimmedUpTo):
@@ -51,5 +61,12 @@ public enum JournalError: Error, Equatable, Sendable, CustomStringConvertible {
         case .closed(let directory):
             "\(directory): the journal is closed"
         }
+    }
+}
+
+extension JournalError {
+    /// Of a segment that has been emptied.
+    static func blank(_ file: String) -> JournalError {
+        .corrupt(file: file, offset: 0, problem: "the file is empty: what was in it was removed")
     }
 }

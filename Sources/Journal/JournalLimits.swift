@@ -9,13 +9,18 @@ public enum JournalLimits {
     /// Largest payload of one record: a whole frame.
     public static let maxPayloadBytes = Limits.maxFrameBytes
     /// Smallest and largest segment that options may ask for.
-    public static let segmentRange = 16 << 10...1 << 30
+    public static let segmentRange = 8 << 10...1 << 30
     /// Records, and bytes, after which the hash chain is sealed.
     static let recordsPerSeal: UInt64 = 256
     static let bytesPerSeal = 64 << 10
     /// How far ahead of the end pages are touched in idle time: a first touch costs 2.4 µs (ext4, measured), which is
     /// not wanted in an append.
     static let prefaultBytes = 32 << 10
+    /// A journal that a reader with a mark (such as the ledger) lags behind grows up to this many times its limit; what the
+    /// reader has not seen then goes all the same: a reader never stops an agent.
+    static let laggingReaderFactor = 4
+    /// Readers of one journal that leave a mark.
+    static let maxReaders = 16
     /// Segment files of one journal that are looked at.
     static let maxSegments = 65_536
 }

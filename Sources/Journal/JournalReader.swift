@@ -28,6 +28,8 @@ public struct JournalReader {
     /// First record of the following segment: this one's end, whatever lies behind it.
     private var end: UInt64?
     private let firstSegment: UInt64
+    /// Where reading goes on; nil from the first opened segment on.
+    private var start: JournalPosition?
     private var failure: JournalError?
     /// Set when `next` has returned nil and an unfinished record follows.
     public private(set) var tornTail: TornTail?
@@ -38,6 +40,34 @@ public struct JournalReader {
         self.directory = JournalDirectory(path: directory)
         self.identity = identity
         firstSegment = fromSegment
+    }
+
+    /// Goes on behind `position`, which an earlier reader of this journal has come to; nil: from the beginning. Throws
+    /// `.changed` from `next` if the journal was replaced since, and `.gap` if records behind it were dropped.
+    public init(directory: String, identity: String? = nil, after position: JournalPosition?) {
+        self.init(directory: directory, identity: identity)
+        start = position
+    }
+
+    /// How far this reader has come; nil before it has opened a segment.
+    public var position: JournalPosition? {
+        guard let scanner else { return start }
+        let digest = Self.hasBegun(scanner) ? scanner.closingLink : scanner.header.previousLink
+        return JournalPosition(
+            sequence: scanner.nextSequence - 1, segment: scanner.header.firstSequence, digest: digest)
+    }
+
+    private static func hasBegun(_ scanner: SegmentScanner) -> Bool {
+        scanner.nextSequence > scanner.header.firstSequence
+    }
+
+    /// Name of the agent whose journal it is, once a record has been read.
+    var identityRead: String? { image?.header.identity }
+
+    /// The segment that is being read, and the byte behind the last record.
+    public var place: (file: String, segment: UInt64, offset: Int)? {
+        guard let image, let scanner else { return nil }
+        return (image.path, image.header.firstSequence, scanner.offset)
     }
 
     /// First records of the segments that are there, ascending.
@@ -62,15 +92,17 @@ public struct JournalReader {
         if image == nil {
             guard try openFirst() else { return nil }
         }
+        var doubtedAt: Int?
         while let image {
             if let record = step(image).record { return record }
             // Looked for before the segment is read again: a writer appends, then goes on to the next segment.
             let following = try directory.segments().first { $0 > image.header.firstSequence }
             end = following
+            if try replaceEmpty(image) { continue }
             try image.reload(from: scanner!.offset)
             let again = step(image)
             if let record = again.record { return record }
-            if let following, scanner!.nextSequence == following {
+            if let following, scanner!.nextSequence == following, image.fileBytes >= image.header.segmentBytes {
                 guard try open(following, after: scanner!) else { return nil }
                 continue
             }
@@ -81,6 +113,12 @@ public struct JournalReader {
                     currentBoot: .current))
             switch tail {
             case .damaged(let problem):
+                // While one page is read, a writer may commit a record on it and go on to the next page: then a record is
+                // seen and the one before it is not. What is damaged is so a second time.
+                if doubtedAt != scanner!.offset {
+                    doubtedAt = scanner!.offset
+                    continue
+                }
                 throw .corrupt(file: image.path, offset: scanner!.offset, problem: problem)
             case .torn(let bytes):
                 tornTail = TornTail(file: image.path, offset: scanner!.offset, bytes: bytes)
@@ -91,6 +129,20 @@ public struct JournalReader {
             }
         }
         return nil
+    }
+
+    /// A segment without a record is replaced by that of a writer's successor. False if it was not.
+    private mutating func replaceEmpty(_ image: SegmentImage) throws(JournalError) -> Bool {
+        guard !Self.hasBegun(scanner!), case .image(let found) = try SegmentImage.open(image.path),
+            found.header != image.header
+        else { return false }
+        guard found.header.previousLink == image.header.previousLink else {
+            throw .corrupt(
+                file: image.path, offset: SegmentHeader.linkAt, problem: "it was replaced by one with another history")
+        }
+        scanner = SegmentScanner(header: found.header, bytes: found.bytes)
+        self.image = found
+        return true
     }
 
     private mutating func step(_ image: SegmentImage) -> (step: SegmentScanner.Step, record: JournalRecord?) {
@@ -106,19 +158,53 @@ public struct JournalReader {
     }
 
     private mutating func openFirst() throws(JournalError) -> Bool {
+        if let start { return try resume(start) }
         for sequence in try directory.segments() where sequence >= firstSegment {
             guard try open(sequence, after: nil) else { continue }
-            // An empty segment before all others: begun by a writer that was replaced at that moment.
-            let isLeftOver = end != nil && image!.dataEnd <= SegmentHeader.byteCount
-            if !isLeftOver { return true }
+            // An empty segment before all others, which no other one follows: begun by a writer that was replaced at
+            // that moment.
+            guard let end, image!.bytes.word(SegmentHeader.byteCount) == 0,
+                let following = try SegmentRow.header(directory.file(firstSequence: end)),
+                following.previousFirst != sequence
+            else { return true }
         }
         return false
     }
 
-    /// False if the file is gone (dropped by the writer) or blank (not begun).
+    /// Goes to the record behind `position`, checking that all before it is what it was.
+    private mutating func resume(_ position: JournalPosition) throws(JournalError) -> Bool {
+        let changed = JournalError.changed(directory: directory.path, sequence: position.sequence)
+        let segments = try directory.segments()
+        if segments.contains(position.segment), try open(position.segment, after: nil) {
+            while scanner!.nextSequence <= position.sequence {
+                guard case .record = scanner!.step(image!.bytes) else { throw changed }
+            }
+            guard position.digest == nil || position.digest == self.position?.digest else { throw changed }
+            return true
+        }
+        // Its segment was dropped; the next one says what it ended with.
+        guard let next = segments.first(where: { $0 > position.segment }) else { throw changed }
+        guard next <= position.sequence + 1 else {
+            throw .gap(file: directory.file(firstSequence: next), expected: position.sequence + 1, found: next)
+        }
+        guard next == position.sequence + 1, try open(next, after: nil),
+            position.digest == nil || position.digest == image!.header.previousLink
+        else { throw changed }
+        return true
+    }
+
+    /// False if the file is gone (dropped by the writer) or lost its content with the power.
     private mutating func open(_ sequence: UInt64, after last: SegmentScanner?) throws(JournalError) -> Bool {
         let path = directory.file(firstSequence: sequence)
-        guard case .image(let found) = try SegmentImage.open(path) else { return false }
+        let found: SegmentImage
+        switch try SegmentImage.open(path) {
+        case .image(let image): found = image
+        case .missing: return false
+        case .blank(let isLeftOver):
+            let isLast = try directory.segments().last == sequence
+            guard isLeftOver, isLast else { throw .blank(path) }
+            return false
+        }
         if let identity, found.header.identity != identity {
             throw .identity(file: path, found: found.header.identity, expected: identity)
         }
@@ -132,7 +218,9 @@ public struct JournalReader {
                 throw .corrupt(file: image!.path, offset: last.offset, problem: "the segment ends without its seal")
             }
             guard found.header.previousLink == last.closingLink, found.header.identity == last.header.identity else {
-                throw .corrupt(file: path, offset: 72, problem: "it doesn't continue the hash chain of the one before")
+                throw .corrupt(
+                    file: path, offset: SegmentHeader.linkAt,
+                    problem: "it doesn't continue the hash chain of the one before")
             }
         }
         scanner = SegmentScanner(header: found.header, bytes: found.bytes)

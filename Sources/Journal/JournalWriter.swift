@@ -210,7 +210,8 @@ public final class JournalWriter {
             spareFailed = false
             let header = SegmentHeader(
                 segmentBytes: next.byteCount, firstSequence: lastSequence + 1, epoch: epoch, anchor: anchor(),
-                previousLink: chain.link, identity: identity, followsSeal: true)
+                previousLink: chain.link, identity: identity, followsSeal: true,
+                previousFirst: segments.last!.first)
             header.write(to: next.base)
             try name(next, header.firstSequence)
             let begun = OpenedJournal.start(next, header)
@@ -245,12 +246,16 @@ public final class JournalWriter {
     /// Drops old segments until another one fits.
     private func makeRoom() throws(JournalError) {
         var total = segments.reduce(options.segmentBytes) { $0 + $1.bytes }
+        guard total > options.maxTotalBytes else { return }
+        let seen = directory.marks().map(\.sequence).min() ?? .max
         while total > options.maxTotalBytes, segments.count > 1 {
             let lastOfOldest = segments[1].first - 1
             guard options.retention == .ring || lastOfOldest <= trimmedUpTo else {
                 throw .full(
                     directory: directory.path, bytes: total - options.segmentBytes, trimmedUpTo: trimmedUpTo)
             }
+            // Kept for a reader that has not seen it, within bounds.
+            if lastOfOldest > seen, total <= JournalLimits.laggingReaderFactor * options.maxTotalBytes { return }
             let oldest = segments[0]
             let path = directory.file(firstSequence: oldest.first)
             guard unlink(path) == 0 || errno == ENOENT else { throw fail(.system("remove", path)) }

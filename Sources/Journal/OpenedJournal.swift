@@ -18,6 +18,7 @@ struct OpenedJournal {
         _ directory: JournalDirectory, _ identity: String, _ epoch: UInt64, _ options: JournalOptions,
         _ system: JournalSystem, _ claim: JournalClaim, _ anchor: () -> ClockAnchor
     ) throws(JournalError) {
+        if let foreign = try directory.foreignNames().first { throw .foreign(file: "\(directory.path)/\(foreign)") }
         try directory.removeSpares()
         let anchor = anchor()
         segments = []
@@ -31,30 +32,30 @@ struct OpenedJournal {
         }
         while last == nil, let sequence = segments.last?.first {
             let path = directory.file(firstSequence: sequence)
-            switch try SegmentImage.open(path) {
+            switch try SegmentImage.open(path, bootedAt: system.bootedAt()) {
             case .image(let image): last = image
-            case .missing, .blank:
+            case .missing, .blank(isLeftOver: true):
                 // Named, but lost its content with the power: nothing in it was ever vouched for.
                 unlink(path)
                 segments.removeLast()
+            case .blank(isLeftOver: false): throw .blank(path)
             }
         }
+        try SegmentRow.check(directory, segments.map(\.first), identity)
         recovery = JournalRecovery(lastSequence: 0, lastEpoch: 0, cut: nil)
         var previousLink = Digest.zero
+        var previousFirst: UInt64 = 0
         if let last {
-            guard last.header.identity == identity else {
-                throw .identity(file: last.path, found: last.header.identity, expected: identity)
-            }
             let (scanner, cut) = try Self.recover(last, options.onDamage, anchor.bootID)
             let lastSequence = scanner.nextSequence - 1
             recovery = JournalRecovery(
                 lastSequence: lastSequence, lastEpoch: lastSequence == 0 ? 0 : scanner.lastEpoch, cut: cut)
             if lastSequence < last.header.firstSequence {
                 // Without a record; the new segment takes its name and its place.
-                previousLink = last.header.previousLink
+                (previousLink, previousFirst) = (last.header.previousLink, last.header.previousFirst)
                 segments.removeLast()
             } else {
-                previousLink = scanner.closingLink
+                (previousLink, previousFirst) = (scanner.closingLink, last.header.firstSequence)
                 segments[segments.count - 1].bytes = last.release(from: scanner.offset)
             }
         }
@@ -62,7 +63,7 @@ struct OpenedJournal {
         segment = try SegmentMapping.create(spare, bytes: options.segmentBytes, system)
         let header = SegmentHeader(
             segmentBytes: options.segmentBytes, firstSequence: recovery.lastSequence + 1, epoch: epoch, anchor: anchor,
-            previousLink: previousLink, identity: identity)
+            previousLink: previousLink, identity: identity, previousFirst: previousFirst)
         header.write(to: segment.base)
         // Replaces a segment of this name, which has no record.
         let path = directory.file(firstSequence: header.firstSequence)

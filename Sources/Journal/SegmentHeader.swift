@@ -1,7 +1,7 @@
 import CLinux
 import Wire
 
-/// The first page of a segment file. Little-endian; bytes 0 to 179 are written once and checked by the CRC in them.
+/// The first page of a segment file. Little-endian; bytes 0 to 187 are written once and checked by the CRC in them.
 ///
 /// ```text
 ///   0  "QPJOURNL"                 48  i64 Unix time (ns) at the same moment
@@ -10,18 +10,21 @@ import Wire
 ///  16  u64 bytes of the file     104  u16 length of the name, u8 1 if the previous segment ends
 ///                                    with a seal (0: its writer may have been killed), 5 reserved bytes
 ///  24  u64 first sequence        112  64 bytes name of the agent whose journal it is
-///  32  u64 epoch of the maker    176  u32 CRC-32C of bytes 0 to 175
-///  40  i64 monotonic time (ns)
+///  32  u64 epoch of the maker    176  u64 first sequence of the previous segment (0 in the first)
+///  40  i64 monotonic time (ns)   184  u32 CRC-32C of bytes 0 to 183
 /// 192  u64 bytes of the file known to be on the disk    } changed in place, outside the CRC: only hints
 /// 200  16 bytes boot id of the last writer              } for telling a power loss from damage
+/// 216  zeros
 /// ```
 struct SegmentHeader: Equatable {
     static let byteCount = 4_096
-    static let checkedBytes = 180
+    static let checkedBytes = 188
     static let magic: UInt64 = 0x4C4E_5255_4F4A_5051
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let durableBytesAt = 192
     static let lastBootAt = 200
+    static let linkAt = 72
+    static let zerosAt = 216
 
     var segmentBytes: Int
     var firstSequence: UInt64
@@ -31,6 +34,8 @@ struct SegmentHeader: Equatable {
     var identity: String
     /// The previous segment was closed by the maker of this one.
     var followsSeal = false
+    /// Name of the previous segment, so that a missing one shows without reading any record. 0: there was none.
+    var previousFirst: UInt64 = 0
 
     enum Problem: Error, Equatable {
         /// Nothing was ever written here.
@@ -41,13 +46,15 @@ struct SegmentHeader: Equatable {
 
     var fileName: String { Self.fileName(firstSequence: firstSequence) }
 
+    static let fileSuffix = ".journal"
+
     static func fileName(firstSequence: UInt64) -> String {
-        hex(firstSequence) + ".journal"
+        hex(firstSequence) + fileSuffix
     }
 
     /// The first sequence that a file name states; nil if it is no segment's name.
     static func firstSequence(fileName: String) -> UInt64? {
-        guard fileName.utf8.count == 24, fileName.hasSuffix(".journal") else { return nil }
+        guard fileName.utf8.count == 24, fileName.hasSuffix(fileSuffix) else { return nil }
         guard let sequence = UInt64(fileName.prefix(16), radix: 16), self.fileName(firstSequence: sequence) == fileName
         else { return nil }
         return sequence
@@ -71,6 +78,7 @@ struct SegmentHeader: Equatable {
         for (index, byte) in identity.utf8.enumerated() {
             bytes.storeBytes(of: byte, toByteOffset: 112 + index, as: UInt8.self)
         }
+        bytes.storeBytes(of: previousFirst.littleEndian, toByteOffset: 176, as: UInt64.self)
         let crc = qp_crc32c(0, bytes, Self.checkedBytes - 4)
         bytes.storeBytes(of: crc.littleEndian, toByteOffset: Self.checkedBytes - 4, as: UInt32.self)
         Self.write(anchor.bootID, to: bytes + Self.lastBootAt)
@@ -96,6 +104,9 @@ struct SegmentHeader: Equatable {
         guard present.half(12) == Self.byteCount, nameBytes <= Limits.maxNameBytes,
             let segmentBytes = Int(exactly: present.word(16)), JournalLimits.segmentRange.contains(segmentBytes)
         else { throw .damaged("the header's sizes are out of range") }
+        guard Self.isZero(present, from: Self.checkedBytes, to: Self.durableBytesAt),
+            Self.isZero(present, from: Self.zerosAt, to: Self.byteCount)
+        else { throw .damaged("bytes of the header that must be 0 are not") }
         self.segmentBytes = segmentBytes
         firstSequence = present.word(24)
         epoch = present.word(32)
@@ -105,11 +116,21 @@ struct SegmentHeader: Equatable {
         previousLink = Digest(UnsafeRawBufferPointer(rebasing: present[72..<104]))
         identity = String(decoding: present[112..<112 + nameBytes], as: UTF8.self)
         followsSeal = present[106] == 1
+        previousFirst = present.word(176)
+    }
+
+    private static func isZero(_ bytes: UnsafeRawBufferPointer, from start: Int, to end: Int) -> Bool {
+        var at = start
+        while at < end {
+            if bytes.half(at) != 0 { return false }
+            at += 4
+        }
+        return true
     }
 
     init(
         segmentBytes: Int, firstSequence: UInt64, epoch: UInt64, anchor: ClockAnchor, previousLink: Digest,
-        identity: String, followsSeal: Bool = false
+        identity: String, followsSeal: Bool = false, previousFirst: UInt64 = 0
     ) {
         self.segmentBytes = segmentBytes
         self.firstSequence = firstSequence
@@ -118,6 +139,7 @@ struct SegmentHeader: Equatable {
         self.previousLink = previousLink
         self.identity = identity
         self.followsSeal = followsSeal
+        self.previousFirst = previousFirst
     }
 }
 

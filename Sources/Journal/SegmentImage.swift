@@ -17,45 +17,58 @@ final class SegmentImage {
     enum Opening {
         case image(SegmentImage)
         case missing
-        /// The file is there, and nothing was ever written to it.
-        case blank
+        /// The file is there, and holds nothing. `isLeftOver`: nobody has touched it since the machine was started, so
+        /// that it lost its content with the power and never held anything that was vouched for. Else it was emptied.
+        case blank(isLeftOver: Bool)
     }
 
-    static func open(_ path: String) throws(JournalError) -> Opening {
+    static func open(_ path: String, bootedAt: Int64 = ClockAnchor.bootedAt()) throws(JournalError) -> Opening {
         let file = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else {
             if errno == ENOENT { return .missing }
             throw .system("open", path)
         }
+        let header: SegmentHeader
+        let fileBytes: Int
         do throws(JournalError) {
-            let fileBytes = try size(of: file, path)
-            let page = UnsafeMutableRawBufferPointer.allocate(byteCount: SegmentHeader.byteCount, alignment: 8)
-            defer { page.deallocate() }
-            let count = try readAll(file, path, into: page, at: 0)
-            let header: SegmentHeader
-            do {
-                header = try SegmentHeader(UnsafeRawBufferPointer(rebasing: page[..<count]))
-            } catch {
-                switch error {
-                case .blank where fileBytes == 0 || dataEnd(of: file, fileBytes) <= SegmentHeader.byteCount:
-                    close(file)
-                    return .blank
-                case .blank: throw JournalError.notAJournal(file: path, problem: "the header is blank")
-                case .version(let version): throw JournalError.version(file: path, found: version)
-                case .damaged(let problem): throw JournalError.notAJournal(file: path, problem: problem)
-                }
+            fileBytes = try size(of: file, path)
+            guard let found = try Self.header(file, path) else {
+                let isLeftOver = changedAt(file) < bootedAt
+                close(file)
+                return .blank(isLeftOver: isLeftOver)
             }
-            guard path.hasSuffix("/" + header.fileName) else {
-                throw JournalError.notAJournal(
-                    file: path, problem: "the header begins with record \(header.firstSequence), the name with another")
-            }
-            let image = SegmentImage(path: path, file: file, fileBytes: fileBytes, header: header)
-            try image.reload(from: 0)
-            return .image(image)
+            header = found
         } catch {
             close(file)
             throw error
         }
+        let image = SegmentImage(path: path, file: file, fileBytes: fileBytes, header: header)
+        try image.reload(from: 0)
+        return .image(image)
+    }
+
+    /// Reads and checks the header of an open segment; nil if the file holds nothing at all.
+    static func header(_ file: Int32, _ path: String) throws(JournalError) -> SegmentHeader? {
+        let page = UnsafeMutableRawBufferPointer.allocate(byteCount: SegmentHeader.byteCount, alignment: 8)
+        defer { page.deallocate() }
+        let count = try readAll(file, path, into: page, at: 0)
+        let header: SegmentHeader
+        do {
+            header = try SegmentHeader(UnsafeRawBufferPointer(rebasing: page[..<count]))
+        } catch {
+            switch error {
+            case .blank:
+                if try isZero(file, path) { return nil }
+                throw .notAJournal(file: path, problem: "the header is blank")
+            case .version(let version): throw .version(file: path, found: version)
+            case .damaged(let problem): throw .notAJournal(file: path, problem: problem)
+            }
+        }
+        guard path.hasSuffix("/" + header.fileName) else {
+            throw .notAJournal(
+                file: path, problem: "the header begins with record \(header.firstSequence), the name with another")
+        }
+        return header
     }
 
     private init(path: String, file: Int32, fileBytes: Int, header: SegmentHeader) {
@@ -92,6 +105,27 @@ final class SegmentImage {
         guard writable >= 0 else { return fileBytes }
         defer { close(writable) }
         return qp_punch_hole(writable, Int64(start), Int64(fileBytes - start)) == 0 ? start : fileBytes
+    }
+
+    private static func isZero(_ file: Int32, _ path: String) throws(JournalError) -> Bool {
+        let end = dataEnd(of: file, try size(of: file, path))
+        let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 8)
+        defer { chunk.deallocate() }
+        var at = 0
+        while at < end {
+            let count = try readAll(file, path, into: chunk, at: at)
+            guard count > 0 else { break }
+            guard !chunk[..<count].contains(where: { $0 != 0 }) else { return false }
+            at += count
+        }
+        return true
+    }
+
+    /// Unix time in nanoseconds of the last change of a file, by whatever means (ctime can't be set); now if unknown.
+    private static func changedAt(_ file: Int32) -> Int64 {
+        var status = stat()
+        guard fstat(file, &status) == 0 else { return .max }
+        return Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
     }
 
     private static func size(of file: Int32, _ path: String) throws(JournalError) -> Int {

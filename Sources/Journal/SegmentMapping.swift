@@ -5,6 +5,8 @@ import Glibc
 /// Each returns 0 or an errno.
 struct JournalSystem: Sendable {
     var allocate: @Sendable (_ file: Int32, _ bytes: Int) -> Int32 = { posix_fallocate($0, 0, off_t($1)) }
+    /// Unix time in nanoseconds at which the machine was started.
+    var bootedAt: @Sendable () -> Int64 = { ClockAnchor.bootedAt() }
     var sync: @Sendable (_ file: Int32) -> Int32 = { fdatasync($0) == 0 ? 0 : errno }
 }
 

@@ -66,7 +66,7 @@ import Wire
                 replace(bytes)
                 let readout = Readout(directory)
                 if readout.error != nil || readout.tornTail != nil { found += 1 }
-                let isHint = (SegmentHeader.checkedBytes..<SegmentHeader.byteCount).contains(at)
+                let isHint = (SegmentHeader.durableBytesAt..<SegmentHeader.zerosAt).contains(at)
                 if at < used, !isHint {
                     #expect(readout.error != nil, "byte \(at)")
                     if case .corrupt(_, let offset, _) = readout.error { #expect(offset <= at, "byte \(at)") }
@@ -85,12 +85,11 @@ import Wire
             replace(Array(whole.prefix(length)))
             let readout = Readout(directory)
             #expect(readout.texts == Array(texts.prefix(readout.texts.count)), "\(length) bytes")
-            // An empty file is a segment that never began; a cut one is always told.
-            if length > 0 { #expect(readout.error != nil, "\(length) bytes") }
+            #expect(readout.error != nil, "\(length) bytes")
             if length > SegmentHeader.byteCount, case .corrupt(_, let offset, _) = readout.error {
                 #expect(offset <= RecordHeader.padded(length), "\(length) bytes")
             }
-            if length > 0 { #expect(throws: JournalError.self, "\(length) bytes") { try reopen() } }
+            #expect(throws: JournalError.self, "\(length) bytes") { try reopen() }
         }
     }
 

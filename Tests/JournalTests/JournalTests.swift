@@ -99,11 +99,11 @@ import Wire
             return
         }
         var bytes = scratch.bytes(file)
-        bytes[8] = 2
+        bytes[8] = 9
         scratch.write(bytes, to: file)
-        #expect(Readout(directory).error == .version(file: file, found: 2))
-        #expect(throws: JournalError.version(file: file, found: 2)) { try writer() }
-        #expect(JournalError.version(file: file, found: 2).description.contains("move the journal away"))
+        #expect(Readout(directory).error == .version(file: file, found: 9))
+        #expect(throws: JournalError.version(file: file, found: 9)) { try writer() }
+        #expect(JournalError.version(file: file, found: 9).description.contains("move the journal away"))
     }
 
     @Test func tooLongIsRefusedAndTheNextRecordIsFine() throws {
