@@ -81,6 +81,8 @@ let package = Package(
         agent("PaperVenue", ["Market"]),
 
         // Misbehaving agents, for the end-to-end tests.
+        .executableTarget(
+            name: "durable-chain", dependencies: ["AgentKit", "Wire"], path: "Tests/Fixtures/durable-chain"),
         .executableTarget(name: "misbehave", path: "Tests/Fixtures/misbehave"),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
@@ -92,7 +94,7 @@ let package = Package(
         tests("Delivery", ["Delivery", "Wire"]),
         tests("Journal", ["Journal", "CLinux", "Wire"]),
         tests("Authority", ["Authority", "CLinux", "Journal", "Wire", protobuf]),
-        tests("AgentKit", ["AgentKit", "Authority", "CLinux", "ZeroMQ", "Wire", protobuf]),
+        tests("AgentKit", ["AgentKit", "Authority", "CLinux", "Journal", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
         tests("Host", ["Host"]),
         tests(

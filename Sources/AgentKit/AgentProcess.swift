@@ -7,12 +7,25 @@ public enum AgentProcess {
 
     /// Never returns: exits 0 after an orderly stop, 78 when the agent could not be made, 1 when it could not go on.
     public static func run<A: Agent>(_ agent: A.Type) -> Never {
+        run(agent, durability: nil)
+    }
+
+    /// As `run`; with a `durable` port, the agent's state outlives the process. `--replay JOURNAL` as the only arguments
+    /// replays a journal instead.
+    public static func run<A: DurableAgent>(durable agent: A.Type) -> Never {
+        let arguments = CommandLine.arguments
+        if arguments.count == 3, arguments[1] == ReplayCommand.option { exit(ReplayCommand.run(A.self, arguments[2])) }
+        run(agent, durability: DurableSupport())
+    }
+
+    private static func run<A: Agent>(_ agent: A.Type, durability: DurableSupport<A>?) -> Never {
         let shell: AgentShell<A>
         do {
             let signals = try SignalDescriptor()
             let arguments = Array(CommandLine.arguments.dropFirst())
             shell = try AgentShell<A>(
-                environment: AgentEnvironment(environmentVariables(), arguments: arguments), stopRequests: signals)
+                environment: AgentEnvironment(environmentVariables(), arguments: arguments), stopRequests: signals,
+                durability: durability)
         } catch {
             fail(error, configurationExit)
         }
@@ -22,11 +35,6 @@ public enum AgentProcess {
             fail(error, 1)
         }
         exit(0)
-    }
-
-    /// As `run`; with a `durable` port, the agent's state outlives the process.
-    public static func run<A: DurableAgent>(durable agent: A.Type) -> Never {
-        run(agent)
     }
 
     private static func fail(_ error: any Error, _ code: Int32) -> Never {

@@ -12,12 +12,12 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
     static let seal = RecordType(rawValue: 0)
     /// A message that this agent sent on an order-path wire: the frame as on the wire, header and payload.
     public static let sentFrame = RecordType(rawValue: 1)
-    /// An event that a durable agent is about to be given (AgentKit: `InputRecord`).
+    /// An event that a durable agent is about to be given: an `InputRecord`.
     public static let input = RecordType(rawValue: 2)
-    /// A part of a snapshot of a durable agent (AgentKit: `SnapshotRecord`).
+    /// A part of a snapshot of a durable agent, or all of it: see `SnapshotPart`.
     public static let snapshot = RecordType(rawValue: 3)
-    /// How far the consumers of a durable agent's outputs have acknowledged (AgentKit: `AckedRecord`).
-    public static let acked = RecordType(rawValue: 4)
+    /// Where a durable input stands with one source, when that changed otherwise than by a message: a `PositionRecord`.
+    public static let position = RecordType(rawValue: 4)
 }
 
 /// A record as read back.

@@ -97,14 +97,21 @@ public final class JournalWriter {
     /// this writer has been replaced: then the record must not be acted on, and nobody reads it.
     @discardableResult
     public func append(_ type: RecordType, _ payload: UnsafeRawBufferPointer) throws(JournalError) -> UInt64 {
+        try append(type, UnsafeRawBufferPointer(start: nil, count: 0), payload)
+    }
+
+    /// The same with a payload of two pieces, `head` before `body`.
+    @discardableResult
+    public func append(
+        _ type: RecordType, _ head: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer
+    ) throws(JournalError) -> UInt64 {
         precondition(type != .seal, "record type 0 is the journal's own")
         if let failure { throw failure }
-        guard payload.count <= maxPayloadBytes else {
-            throw .recordTooLong(bytes: payload.count, most: maxPayloadBytes)
-        }
-        let padded = RecordHeader.padded(RecordHeader.byteCount + payload.count)
+        let bytes = head.count + body.count
+        guard bytes <= maxPayloadBytes else { throw .recordTooLong(bytes: bytes, most: maxPayloadBytes) }
+        let padded = RecordHeader.padded(RecordHeader.byteCount + bytes)
         if offset + padded + Self.sealBytes > segment.byteCount { try rotate() }
-        write(type, sequence: lastSequence + 1, payload, padded: padded)
+        write(type, sequence: lastSequence + 1, head, body, padded: padded)
         lastSequence += 1
         block = (block.records + 1, block.bytes + padded)
         if block.records >= JournalLimits.recordsPerSeal || block.bytes >= JournalLimits.bytesPerSeal { seal() }
@@ -162,15 +169,19 @@ public final class JournalWriter {
 
     // MARK: Writing
 
-    private func write(_ type: RecordType, sequence: UInt64, _ payload: UnsafeRawBufferPointer, padded: Int) {
+    private func write(
+        _ type: RecordType, sequence: UInt64, _ head: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer,
+        padded: Int
+    ) {
         let record = segment.base + offset
-        let length = UInt32(RecordHeader.byteCount + payload.count)
+        let length = UInt32(RecordHeader.byteCount + head.count + body.count)
         // The last word first, so that the padding is zero; the payload then covers the rest of it.
         record.storeBytes(of: 0, toByteOffset: padded - 8, as: UInt64.self)
         record.storeBytes(of: sequence.littleEndian, toByteOffset: 8, as: UInt64.self)
         record.storeBytes(of: epoch.littleEndian, toByteOffset: 16, as: UInt64.self)
         record.storeBytes(of: UInt64(type.rawValue).littleEndian, toByteOffset: 24, as: UInt64.self)
-        if let source = payload.baseAddress { memcpy(record + RecordHeader.byteCount, source, payload.count) }
+        if let source = head.baseAddress { memcpy(record + RecordHeader.byteCount, source, head.count) }
+        if let source = body.baseAddress { memcpy(record + RecordHeader.byteCount + head.count, source, body.count) }
         let crc = SegmentScanner.checksum(record, length: length, padded: padded, seed: seed)
         qp_store_release(record, (UInt64(length) | UInt64(crc) << 32).littleEndian)
         if type != .seal { chain.append(UnsafeRawBufferPointer(start: record, count: padded)) }
@@ -182,7 +193,8 @@ public final class JournalWriter {
         let link = chain.link
         withUnsafeTemporaryAllocation(byteCount: Digest.byteCount, alignment: 8) { bytes in
             link.write(to: bytes.baseAddress!)
-            write(.seal, sequence: lastSequence, UnsafeRawBufferPointer(bytes), padded: Self.sealBytes)
+            let none = UnsafeRawBufferPointer(start: nil, count: 0)
+            write(.seal, sequence: lastSequence, none, UnsafeRawBufferPointer(bytes), padded: Self.sealBytes)
         }
         block = (0, 0)
     }

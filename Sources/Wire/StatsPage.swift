@@ -64,6 +64,10 @@ public enum StatsPage {
         case consumers
         /// Sequence of the first message of `incarnation` seen: what came before it was before our time.
         case firstSequence
+        /// 1: a durable wire; `messages` counts from its beginning, over all incarnations of both ends.
+        case isDurable
+        /// Durable, sending side: the last message that the consumer has acknowledged.
+        case acked
     }
 
     static let wireCounterWords = 16

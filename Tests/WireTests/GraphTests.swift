@@ -289,8 +289,10 @@ import Testing
         }
         #expect(
             graph.wiring(for: "Execution", runDirectory: "/r").json
-                == #"{"agent":"Execution","ports":{"decisions":{"bind":{"endpoint":"ipc:///r/w/f0225984.s","fd":3},"#
-                + #""delivery":"durable","direction":"input","peers":[{"awaited":true,"endpoint":"ipc:///r/w/f0225984.s","#
+                == #"{"acks":{"endpoint":"ipc:///r/w/35236df4.s","fd":4},"agent":"Execution","ports":"#
+                + #"{"decisions":{"bind":{"endpoint":"ipc:///r/w/f0225984.s","fd":3},"#
+                + #""delivery":"durable","direction":"input","peers":[{"acks":"ipc:///r/w/8e74a761.s","#
+                + #""awaited":true,"endpoint":"ipc:///r/w/f0225984.s","#
                 + #""fd":3,"feedback":false,"method":"bind","port":"Risk.decisions"}],"socket":"PULL","type":"RiskDecision"},"#
                 + #""orders":{"bind":null,"delivery":"durable","direction":"output","peers":[{"awaited":true,"#
                 + #""endpoint":"ipc:///r/w/3b379b07.s","fd":null,"feedback":false,"method":"connect","port":"Venue.orders"}],"#

@@ -75,7 +75,7 @@ struct AgentEnvironment {
         return PortRegistry(inputs: try ports(.input), outputs: try ports(.output))
     }
 
-    private static func settings(_ text: String?) throws -> [String: SettingValue] {
+    static func settings(_ text: String?) throws -> [String: SettingValue] {
         guard let text, !text.isEmpty else { return [:] }
         do {
             return try JSONDecoder().decode([String: SettingValue].self, from: Data(text.utf8))

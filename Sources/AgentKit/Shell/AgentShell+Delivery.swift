@@ -1,3 +1,4 @@
+import Delivery
 import Wire
 import ZeroMQ
 
@@ -19,6 +20,7 @@ extension AgentShell {
         let receivedAt = Clock.now()
         lastFrameAt = receivedAt
         ping(at: receivedAt)
+        if DeliveryControl.isControl(frame) { return greet(frame, on: wire) }
         do throws(FrameError) {
             let header = try Header(frame: frame)
             if isStopping, header.sentAt <= stopAskedAt { lastOldFrameAt = receivedAt }
@@ -26,13 +28,20 @@ extension AgentShell {
                 throw .unexpectedType(header.payloadType, expected: wire.type)
             }
             guard let source = wire.index(of: header.output) else { throw .stranger(header.output) }
-            guard count(header, bytes: frame.count, receivedAt, &wire.sources[source]) else { return }
+            // Decoded first: what does not decode is not taken.
             let body = UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...])
             let payload = try Payload(type: header.payloadType, encoding: header.encoding, bytes: body)
+            let isDurable = wire.sources[source].durable != nil
+            let isNew =
+                isDurable
+                ? take(header, bytes: frame.count, receivedAt, &wire.sources[source])
+                : count(header, bytes: frame.count, receivedAt, &wire.sources[source])
+            guard isNew else { return }
             let approval = authority.verdict(on: payload, at: receivedAt)
             noteApproval(approval, of: payload, on: wire)
-            let message = Message(port: wire.port, payload: payload, header: header, approval: approval)
-            handle(.message(message), at: receivedAt, cause: message.cause)
+            handle(
+                Message(port: wire.port, payload: payload, header: header, approval: approval), frame,
+                isPosition: isDurable || wire.isLink, receivedAt)
             recorder.received(frame, edge: wire.sources[source].edge, receivedAt: receivedAt)
         } catch {
             noteMalformed("\(error)", on: wire)
@@ -54,17 +63,21 @@ extension AgentShell {
         }
         if stats[.messages] == 0 { stats[.firstSequence] = header.sequence }
         stats[.messages] &+= 1
+        note(header, bytes, receivedAt, stats)
+        return true
+    }
+
+    func note(_ header: Header, _ bytes: Int, _ receivedAt: Instant, _ stats: StatsWireView) {
         stats[.bytes] &+= UInt64(bytes)
         stats[.incarnation] = header.incarnation
         stats[.sequence] = header.sequence
         stats[.trace] = header.trace.value
         stats.hop.record(receivedAt - header.sentAt)
         stats.age.record(receivedAt - header.originAt)
-        return true
     }
 
     /// Counted always; logged the 1st, 2nd, 4th, 8th … time, so that a stream of rubbish cannot fill the disk.
-    private func noteMalformed(_ problem: String, on wire: InputWire) {
+    func noteMalformed(_ problem: String, on wire: InputWire) {
         malformedFrames += 1
         stats[.malformed] = malformedFrames
         if malformedFrames & (malformedFrames - 1) == 0 {
@@ -84,8 +97,20 @@ extension AgentShell {
             .warning, "order '\(name)' on '\(wire.name)' is not approved: \(verdict.reason) (\(count) so far)")
     }
 
-    /// Gives the agent one event and carries out what it wants.
+    /// Gives the agent one event of its own and carries out what it wants.
     func handle(_ event: Event, at now: Instant, cause: Cause?) {
+        guard durable == nil else { return handleDurably(event, at: now) }
+        carryOut(event, at: now, cause: cause)
+    }
+
+    private func handle(
+        _ message: Message, _ frame: UnsafeRawBufferPointer, isPosition: Bool, _ receivedAt: Instant
+    ) {
+        guard durable == nil else { return handleDurably(message, frame, isPosition: isPosition, at: receivedAt) }
+        carryOut(.message(message), at: receivedAt, cause: message.cause)
+    }
+
+    func carryOut(_ event: Event, at now: Instant, cause: Cause?) {
         effects.removeAll()
         agent.handle(event, at: now, &effects)
         stats[.handled] &+= 1
@@ -103,7 +128,7 @@ extension AgentShell {
     private func perform(_ effect: Effects.Effect, _ now: Instant, _ cause: Cause?) throws {
         switch effect {
         case .send(let payload, let port, let own):
-            try send(payload, on: outputs[port.index], cause: own ?? cause)
+            try send(payload, on: outputs[port.index], cause: own ?? cause, at: now)
         case .setTimer(let timer, let instant):
             guard timers.set(timer, at: instant) else {
                 throw AgentFailure("the agent has armed more than \(Limits.maxTimers) timers")
@@ -119,7 +144,8 @@ extension AgentShell {
         }
     }
 
-    private func send(_ payload: Payload, on output: OutputWire, cause: Cause?) throws {
+    private func send(_ payload: Payload, on output: OutputWire, cause: Cause?, at now: Instant) throws {
+        if durable != nil { return try sendDurably(payload, on: output, cause: cause, at: now) }
         let sentAt = Clock.now()
         var frame = try authority.prepare(payload, at: sentAt).encoded()
         let sequence = output.nextSequence()

@@ -17,6 +17,8 @@ final class AgentShell<A: Agent> {
     static var heldRetry: Nanoseconds { .microseconds(500) }
 
     var agent: A
+    /// The journal and the acknowledgements of an agent with durable ports.
+    private(set) var durable: DurableHalf<A>?
     let environment: AgentEnvironment
     let context: Context
     let poller: Poller
@@ -50,7 +52,10 @@ final class AgentShell<A: Agent> {
     var stopAskedAt = Instant.zero
     var lastOldFrameAt = Instant.zero
 
-    init(environment: AgentEnvironment, stopRequests: any StopRequests) throws {
+    /// `durability` is needed where the wiring has a durable port.
+    init(
+        environment: AgentEnvironment, stopRequests: any StopRequests, durability: DurableSupport<A>? = nil
+    ) throws {
         self.environment = environment
         self.stopRequests = stopRequests
         notifier = Notifier(path: environment.notifySocket)
@@ -58,22 +63,33 @@ final class AgentShell<A: Agent> {
         let registry = try environment.registry()
         let now = Clock.now()
         let settings = Settings(environment.settings)
+        let startedUnixNs = Clock.unixNs()
+        let past = try DurableHalf.recover(environment, durability)
         agent = try A(
             AgentStart(
                 name: environment.name, incarnation: environment.incarnation, arguments: environment.arguments,
                 environment: environment.all, settings: settings, folder: ".", startedAt: now,
-                startedUnixNs: Clock.unixNs(), registry: registry))
+                startedUnixNs: startedUnixNs, registry: registry))
         try settings.requireAllRead()
+        if let past {
+            try past.recovered.restore?(&agent)
+            timers = past.recovered.timers
+            turnNotBefore = past.recovered.turnNotBefore
+        }
 
         let plan = WirePlan(environment.wiring, agent: environment.name, registry: registry)
         statsFile = try StatsFile(directory: environment.stateDirectory, wires: plan.rows.count)
         stats = statsFile.view
         recorder = try Recorder(
-            environment: environment, edges: plan.edgeNames, writesOrders: plan.rows.contains { $0.sends && $0.isQueue }
+            environment: environment, edges: plan.edgeNames,
+            writesOrders: past == nil && plan.rows.contains { $0.sends && $0.isQueue }
         )
         context = try Context()
         (inputs, outputs) = try plan.open(context: context, stats: stats, waiting: registry.outputsThatWait)
-        poller = Poller(capacity: 2 + inputs.count + outputs.reduce(0) { $0 + 1 + $1.edges.count })
+        durable = try past.map { [context, inputs, outputs] in
+            try DurableHalf($0, environment, context, inputs, outputs, at: now, startedUnixNs: startedUnixNs)
+        }
+        poller = Poller(capacity: 3 + inputs.count + outputs.reduce(0) { $0 + 1 + $1.edges.count })
         stopToken = try poller.add(descriptor: stopRequests.descriptor)
         link = try SupervisorLink(
             path: environment.link, incarnation: environment.incarnation, deadMan: environment.deadMan, at: now)
@@ -86,6 +102,7 @@ final class AgentShell<A: Agent> {
         stats[.startedAt] = UInt64(bitPattern: now.nanoseconds)
         for (index, name) in registry.counters.enumerated() { stats.nameCounter(index, name) }
         try watchSockets()
+        try resumeDurable()
     }
 
     /// Runs until told to stop. Throws what ends the agent abnormally; what it had sent is handed over even then.
@@ -109,6 +126,7 @@ final class AgentShell<A: Agent> {
         try watchOutputs()
         if timeout != .zero {
             recorder.flush()
+            try settleDurable(isIdle: true)
             stats[.busy] = 0
         }
         let outcome = try poller.wait(timeoutNs: timeout?.count)
@@ -122,9 +140,11 @@ final class AgentShell<A: Agent> {
         let linkIsReady = linkToken.map { !poller.readiness(of: $0).isEmpty } ?? false
         if serviceLink(isReady: linkIsReady, at: now) { return true }
         try flushOutputs()
+        try receiveAcks()
         try receive()
         fireTimers()
         takeTurn()
+        try settleDurable(isIdle: false)
         return false
     }
 
@@ -141,6 +161,7 @@ final class AgentShell<A: Agent> {
         if let look = link?.presence.nextWake { wake = min(wake, look) }
         if let timer = timers.next { wake = min(wake, timer) }
         if let turn = turnNotBefore, !outputs.contains(where: \.isFull) { wake = min(wake, turn) }
+        if let deadline = durableDeadline { wake = min(wake, deadline) }
         if outputs.contains(where: { $0.stream.map { !$0.held.isEmpty } ?? false }) {
             wake = min(wake, now + Self.heldRetry)
         }
@@ -177,7 +198,7 @@ final class AgentShell<A: Agent> {
         handle(.turn, at: now, cause: nil)
     }
 
-    private func flushOutputs() throws {
+    func flushOutputs() throws {
         for output in outputs {
             if let stream = output.stream, let token = stream.token, poller.readiness(of: token).contains(.readable) {
                 try stream.readSubscriptions()
@@ -187,10 +208,11 @@ final class AgentShell<A: Agent> {
     }
 
     /// Right before waiting: whatever this round has put into an outbox must be able to end the wait.
-    private func watchOutputs() throws {
+    func watchOutputs() throws {
         for output in outputs {
             for edge in output.edges {
-                if let token = edge.token { poller.watch(token, for: edge.outbox.isEmpty ? [] : .writable) }
+                let waits = output.durable.map { $0.isOwed(to: edge) } ?? !edge.outbox.isEmpty
+                if let token = edge.token { poller.watch(token, for: waits ? .writable : []) }
             }
         }
     }
@@ -209,6 +231,7 @@ final class AgentShell<A: Agent> {
             if let stream = output.stream { stream.token = try poller.add(stream.socket) }
             for edge in output.edges { edge.token = try poller.add(edge.socket, for: []) }
         }
+        try durable?.watchAcks(poller)
     }
 
     /// The join barrier: nothing is produced or read before the awaited consumers of every output are there, so no first
@@ -271,12 +294,14 @@ final class AgentShell<A: Agent> {
             _ = try round(timeout: StopLimits.look)
         }
         if failure == nil { handle(.stop, at: Clock.now(), cause: nil) }
+        if failure == nil { try settleDurable(isIdle: true) }
     }
 
     /// Hands over what waits in outboxes, within a bound. What consumers of answers do not take is theirs to ask for: at an
     /// ordered stop they have ended before.
     private func flushBeforeEnd() throws {
         let deadline = Clock.now() + StopLimits.flush
+        if durable != nil { return try endDurable() }
         for wire in inputs { if let token = wire.token { poller.watch(token, for: []) } }
         try flushOutputs()
         while outputs.contains(where: { $0.forwardBacklog > 0 }) && Clock.now() < deadline {
@@ -290,6 +315,7 @@ final class AgentShell<A: Agent> {
 
     private func close() {
         recorder.close()
+        durable?.journal.close()
         publishWork()
         stats[.busy] = 0
         inputs = []

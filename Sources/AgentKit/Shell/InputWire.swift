@@ -10,6 +10,8 @@ final class InputWire {
         var stats: StatsWireView
         /// Place in the recorder's table of edges.
         var edge: UInt32
+        /// Of a durable wire.
+        var durable: DurableSource?
     }
 
     let port: InputPort

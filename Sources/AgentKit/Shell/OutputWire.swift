@@ -12,6 +12,8 @@ final class OutputWire {
     private(set) var sequence: UInt64 = 0
     var stream: StreamOutput?
     var edges: [QueueEdge]
+    /// Of a durable output; its edges have no outbox.
+    var durable: DurableOutput?
 
     init(name: String, type: PayloadType, id: OutputID, stream: StreamOutput?, edges: [QueueEdge]) {
         self.name = name
@@ -28,17 +30,20 @@ final class OutputWire {
 
     /// Frames that wait for room.
     var backlog: Int {
-        edges.reduce(stream?.held.count ?? 0) { $0 + $1.outbox.count }
+        edges.reduce((stream?.held.count ?? 0) + (durable?.unacked ?? 0)) { $0 + $1.outbox.count }
     }
 
     /// As `backlog`, without consumers that carry answers back: at an ordered stop they have ended before.
     var forwardBacklog: Int {
-        edges.reduce(stream?.held.count ?? 0) { $0 + ($1.isFeedback ? 0 : $1.outbox.count) }
+        edges.reduce((stream?.held.count ?? 0) + (durable?.forwardUnacked ?? 0)) {
+            $0 + ($1.isFeedback ? 0 : $1.outbox.count)
+        }
     }
 
     /// Whether the agent should produce nothing more for the moment.
     var isFull: Bool {
         if let stream, !stream.held.isEmpty { return true }
+        if let durable, durable.isFull { return true }
         return edges.contains { !$0.isFeedback && $0.outbox.count >= Limits.outboxPauseFrames }
     }
 
@@ -120,20 +125,28 @@ final class QueueEdge {
     var socket: Push
     var token: Poller.Token?
     private(set) var outbox = FrameQueue()
-    private let stats: StatsWireView
+    let stats: StatsWireView
+    private let endpoint: Endpoint
 
     init(peer: Wiring.Peer, context: Context, stats: StatsWireView) throws {
         consumer = "\(peer.port)"
         isFeedback = peer.feedback
         isAwaited = peer.awaited
         self.stats = stats
+        endpoint = try Endpoint(peer.endpoint)
         var options = SocketOptions()
         options.sendHighWaterMark = Limits.queueHighWaterMark
         options.maximumMessageBytes = Limits.maxFrameBytes
         options.lingerMs = OutputLinger.queueMs
         options.immediate = true
         socket = try Push(context, options)
-        try socket.connect(to: Endpoint(peer.endpoint))
+        try socket.connect(to: endpoint)
+    }
+
+    /// Gives up the connection, with what is on its way over it, and makes another one. Only where all is sent again.
+    func reconnect() throws {
+        try socket.disconnect(from: endpoint)
+        try socket.connect(to: endpoint)
     }
 
     /// With IMMEDIATE, a PUSH is writable only while a consumer is connected and has room.
@@ -175,6 +188,8 @@ final class QueueEdge {
 enum OutputLinger {
     static let streamMs = 200
     static let queueMs = 2_000
+    /// What is lost here is said again.
+    static let ackMs = 200
 }
 
 /// First in, first out, without moving what stays.

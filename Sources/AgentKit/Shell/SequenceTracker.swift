@@ -28,6 +28,12 @@ struct SequenceTracker: Sendable {
         self.deliversReplaced = deliversReplaced
     }
 
+    /// Goes on where an earlier incarnation of this receiver was.
+    mutating func restore(incarnation: UInt64, sequence: UInt64) {
+        self.incarnation = incarnation
+        self.sequence = sequence
+    }
+
     /// What came before the first message that this receiver ever gets was before its time, and is no loss. A sender's
     /// new incarnation begins at 1 under our eyes, so there a missing beginning is.
     mutating func receive(incarnation: UInt64, sequence: UInt64) -> Verdict {

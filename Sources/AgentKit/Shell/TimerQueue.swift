@@ -20,6 +20,11 @@ struct TimerQueue: Sendable {
     /// Timers armed.
     var count: Int { armed.count }
 
+    /// In the order in which they were armed.
+    var inOrder: [(timer: TimerID, at: Instant)] {
+        heap.filter { armed[$0.timer] == $0.order }.sorted { $0.order < $1.order }.map { ($0.timer, $0.at) }
+    }
+
     /// When the next one is due.
     var next: Instant? {
         mutating get {

@@ -46,6 +46,14 @@ public enum Delivery: String, Sendable, Hashable, Codable, CaseIterable {
     case durable
 }
 
+/// What the messages of a durable wire survive.
+public enum WireDurability: String, Sendable, Hashable, Codable, CaseIterable {
+    /// `kill -9` of every process.
+    case process
+    /// Power loss too: what a round of an agent's loop has brought is flushed to the disk before any of it is acted on.
+    case power
+}
+
 /// What an agent may reach over the network.
 public enum NetworkAccess: String, Sendable, Hashable, Codable, CaseIterable {
     case host, none

@@ -26,6 +26,12 @@ extension Graph {
                 runDirectory: runDirectory, feedback: feedback)
         }
         var wiring = Wiring(agent: agent, ports: ports)
+        let sendsDurably = ports.values.contains {
+            $0.direction == .output && $0.delivery == .durable && !$0.peers.isEmpty
+        }
+        if sendsDurably {
+            wiring.acks = Wiring.Listener(endpoint: SocketPath.acks(of: agent, runDirectory: runDirectory), fd: nil)
+        }
         if handsDownListeners { wiring.numberListeners() }
         return wiring
     }
@@ -46,7 +52,9 @@ extension Graph {
             return Wiring.Peer(
                 port: other, endpoint: binds ? own : SocketPath.ipc(of: other, runDirectory: runDirectory),
                 method: binds ? .bind : .connect, fd: nil, feedback: isFeedback,
-                awaited: !isFeedback && startsWithFleet(other.agent))
+                awaited: !isFeedback && startsWithFleet(other.agent),
+                acks: direction == .input && delivery == .durable
+                    ? SocketPath.acks(of: other.agent, runDirectory: runDirectory) : nil)
         }
         let socket: Wiring.Socket =
             switch (direction, delivery) {
@@ -82,6 +90,10 @@ extension Wiring {
     fileprivate mutating func numberListeners() {
         var next = Wiring.firstListenerDescriptor
         for name in boundPorts.map(\.name) {
+            if name == Self.acksName {
+                acks?.fd = next
+                continue
+            }
             ports[name]?.bind?.fd = next
             for index in ports[name]!.peers.indices { ports[name]!.peers[index].fd = next }
             next += 1

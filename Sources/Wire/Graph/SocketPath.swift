@@ -13,6 +13,11 @@ public enum SocketPath {
         return "\(runDirectory)/\(folder)/\(String(repeating: "0", count: 8 - hex.count))\(hex).s"
     }
 
+    /// `ipc://` and the path of the socket on which `agent` hears acknowledgements.
+    public static func acks(of agent: String, runDirectory: String) -> String {
+        ipc(of: PortID(agent: agent, port: Wiring.acksName), runDirectory: runDirectory)
+    }
+
     /// `ipc://` and the path.
     public static func ipc(of port: PortID, runDirectory: String) -> String {
         "ipc://" + path(of: port, runDirectory: runDirectory)

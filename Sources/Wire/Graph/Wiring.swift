@@ -23,6 +23,8 @@ public struct Wiring: Sendable, Hashable, Codable {
     public var agent: String
     /// By port name. Inputs and outputs of an agent never share a name.
     public var ports: [String: Port]
+    /// Where an agent with durable outputs hears its consumers' acknowledgements: one PULL for all of them.
+    public var acks: Listener?
 
     public init(agent: String, ports: [String: Port]) {
         self.agent = agent
@@ -49,10 +51,14 @@ public struct Wiring: Sendable, Hashable, Codable {
         public var bind: Listener?
         /// Sorted by port. Empty: nothing is wired to this port.
         public var peers: [Peer]
+        /// Of a durable port; nil: `process`.
+        public var durability: WireDurability?
 
         public init(
-            direction: Direction, type: String, delivery: Delivery, socket: Socket, bind: Listener?, peers: [Peer]
+            direction: Direction, type: String, delivery: Delivery, socket: Socket, bind: Listener?, peers: [Peer],
+            durability: WireDurability? = nil
         ) {
+            self.durability = durability
             self.direction = direction
             self.type = type
             self.delivery = delivery
@@ -69,6 +75,7 @@ public struct Wiring: Sendable, Hashable, Codable {
             try container.encode(socket, forKey: .socket)
             try container.encode(bind, forKey: .bind)
             try container.encode(peers, forKey: .peers)
+            try container.encodeIfPresent(durability, forKey: .durability)
         }
     }
 
@@ -99,8 +106,14 @@ public struct Wiring: Sendable, Hashable, Codable {
         /// The join barrier: be READY only when this wire is confirmed live. False for feedback wires and for peers
         /// that do not start with the fleet.
         public var awaited: Bool
+        /// Of a durable input's source: its `acks` endpoint, to which this side connects a PUSH.
+        public var acks: String?
 
-        public init(port: PortID, endpoint: String, method: Method, fd: Int32?, feedback: Bool, awaited: Bool) {
+        public init(
+            port: PortID, endpoint: String, method: Method, fd: Int32?, feedback: Bool, awaited: Bool,
+            acks: String? = nil
+        ) {
+            self.acks = acks
             self.port = port
             self.endpoint = endpoint
             self.method = method
@@ -117,11 +130,16 @@ public struct Wiring: Sendable, Hashable, Codable {
             try container.encode(fd, forKey: .fd)
             try container.encode(feedback, forKey: .feedback)
             try container.encode(awaited, forKey: .awaited)
+            try container.encodeIfPresent(acks, forKey: .acks)
         }
     }
 
-    /// Ports that bind, in the order of their descriptors (sorted by name), with the path of the socket file.
+    /// Ports that bind, in the order of their descriptors (sorted by name, `acks` last), with the path of the socket file.
     public var boundPorts: [(name: String, listener: Listener)] {
         ports.sorted { $0.key < $1.key }.compactMap { name, port in port.bind.map { (name, $0) } }
+            + (acks.map { [(Self.acksName, $0)] } ?? [])
     }
+
+    /// Stands for `acks` where ports are listed; no port can have this name.
+    public static let acksName = "(acks)"
 }

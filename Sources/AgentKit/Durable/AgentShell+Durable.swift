@@ -1,0 +1,236 @@
+import Delivery
+import Journal
+import Wire
+import ZeroMQ
+
+/// The durable half of a round. The order that nothing may break: an event is in the journal before the agent is given it,
+/// a message before it is sent, and both (with durability `power`, on the disk) before either is acknowledged or leaves.
+extension AgentShell {
+    /// Sends what the killed incarnation had decided on, and writes the snapshot from which this one begins.
+    func resumeDurable() throws {
+        guard let durable else { return }
+        if durable.replayed > 0 {
+            AgentLog.write(
+                .info,
+                "recovered: replayed \(durable.replayed) events, \(durable.pending.count) messages still to be sent")
+        }
+        for message in durable.pending {
+            guard let output = outputs.first(where: { $0.name == message.port }) else {
+                throw AgentFailure(
+                    "output '\(message.port)' is gone from agent.json, but a message on it is decided and not sent: declare it "
+                        + "once more, let the agent run and stop it cleanly, then remove it")
+            }
+            let body = message.frame.bytes[Header.byteCount...]
+            let payload = try body.withUnsafeBytes {
+                try Payload(type: message.header.payloadType, encoding: message.header.encoding, bytes: $0)
+            }
+            let cause = Cause(trace: message.header.trace, originAt: message.header.originAt)
+            try sendDurably(payload, on: output, cause: cause, at: durable.journal.lastNow)
+        }
+        try takeSnapshot(isOpening: true)
+        markJournaled()
+    }
+
+    func takeSnapshot(isOpening: Bool) throws {
+        guard let durable else { return }
+        let snapshot = try durable.snapshot(
+            of: agent, timers: timers, turnNotBefore: turnNotBefore, isOpening: isOpening, inputs: inputs,
+            outputs: outputs)
+        try durable.journal.append(snapshot)
+    }
+
+    // MARK: Events
+
+    /// An event of the agent's own: a timer, a turn, its start or its end.
+    func handleDurably(_ event: Event, at moment: Instant) {
+        guard let journal = durable?.journal else { return }
+        let now = journal.stamp(moment)
+        let record: InputRecord
+        switch event {
+        case .start: record = InputRecord(.start, at: now)
+        case .timer(let timer): record = InputRecord(.timer, at: now, timer: timer.number)
+        case .turn: record = InputRecord(.turn, at: now)
+        case .stop: record = InputRecord(.stop, at: now)
+        case .message: preconditionFailure("messages are journaled with their frames")
+        }
+        guardedly {
+            try journal.append(record, UnsafeRawBufferPointer(start: nil, count: 0))
+            carryOut(event, at: now, cause: nil)
+            try afterEvent()
+        }
+    }
+
+    func handleDurably(
+        _ message: Message, _ frame: UnsafeRawBufferPointer, isPosition: Bool, at receivedAt: Instant
+    ) {
+        guard let journal = durable?.journal else { return }
+        let now = journal.stamp(receivedAt)
+        guardedly {
+            let port = UInt16(message.port.index)
+            let record = InputRecord(
+                .message, at: now, port: port, isPosition: isPosition, verification: message.approval.rawValue)
+            try journal.append(record, frame)
+            carryOut(.message(message), at: now, cause: message.cause)
+            try afterEvent()
+        }
+    }
+
+    private func guardedly(_ body: () throws -> Void) {
+        do {
+            try body()
+        } catch {
+            failure = (error as? AgentFailure) ?? AgentFailure("\(error)")
+        }
+    }
+
+    /// With durability `process`, what has been appended may leave at once.
+    private func afterEvent() throws {
+        guard failure == nil, let journal = durable?.journal, !journal.isPower else { return }
+        markJournaled()
+        for output in outputs {
+            if let durable = output.durable, durable.owesSomething { try durable.flush(at: Clock.now()) }
+        }
+    }
+
+    private func markJournaled() {
+        for output in outputs { output.durable?.didJournal() }
+        for wire in inputs {
+            for index in wire.sources.indices { wire.sources[index].durable?.didJournal() }
+        }
+    }
+
+    // MARK: Messages in
+
+    /// Whether a message of a durable wire is the next one, to be given to the agent.
+    func take(_ header: Header, bytes: Int, _ receivedAt: Instant, _ source: inout InputWire.Source) -> Bool {
+        let stats = source.stats
+        let verdict = source.durable!.receiver.receive(epoch: header.incarnation, sequence: header.sequence)
+        switch verdict {
+        case .duplicate: stats[.duplicates] &+= 1
+        case .fenced, .unannounced: stats[.fenced] &+= 1
+        case .gap: break
+        case .take:
+            source.durable!.unapplied = header.sequence
+            stats[.messages] = header.sequence
+            note(header, bytes, receivedAt, stats)
+        }
+        return verdict == .take
+    }
+
+    /// A sender of a durable input says who it is.
+    func greet(_ frame: UnsafeRawBufferPointer, on wire: InputWire) {
+        let control: DeliveryControl
+        do throws(FrameError) {
+            control = try DeliveryControl(frame: frame)
+        } catch {
+            return noteMalformed("\(error)", on: wire)
+        }
+        let me = ConsumerID(port: "\(environment.name).\(wire.name)")
+        guard case .hello(let hello) = control, hello.consumer == me, let journal = durable?.journal,
+            let index = wire.index(of: hello.output), wire.sources[index].durable != nil
+        else { return noteMalformed("a control frame that is not for this port", on: wire) }
+        guardedly {
+            switch try wire.sources[index].durable!.receiver.receive(hello) {
+            case .known: try wire.sources[index].durable!.acks.noteRepeatedHello()
+            case .fenced: wire.sources[index].stats[.fenced] &+= 1
+            case .refused(let error): AgentLog.write(.error, "\(error)")
+            case .new:
+                let state = wire.sources[index].durable!.receiver.state
+                try journal.append(
+                    PositionRecord(
+                        port: UInt64(wire.port.index), output: hello.output, senderEpoch: state.senderEpoch,
+                        applied: state.applied))
+                try journal.sync()
+                wire.sources[index].stats[.messages] = wire.sources[index].durable!.receiver.accepted
+            }
+        }
+    }
+
+    // MARK: Messages out
+
+    func sendDurably(_ payload: Payload, on output: OutputWire, cause: Cause?, at now: Instant) throws {
+        guard let journal = durable?.journal else { return }
+        var frame = try authority.prepare(payload, at: now).encoded()
+        let sequence = try output.durable?.number(at: now) ?? output.nextSequence()
+        var header = Header.made(
+            payload, output: output.id, incarnation: environment.incarnation, sequence: sequence, cause: cause, at: now)
+        // A message that begins a trace is sent when it begins.
+        if cause != nil { header.sentAt = Clock.now() }
+        try frame.seal(header)
+        if output.stream == nil { try journal.append(sent: frame) }
+        if let durable = output.durable {
+            durable.append(frame, trace: header.trace)
+        } else {
+            try output.send(frame, trace: header.trace)
+        }
+    }
+
+    // MARK: Between events
+
+    /// Hears what consumers have acknowledged. Always read, however full the outputs are.
+    func receiveAcks() throws {
+        guard let durable else { return }
+        let now = Clock.now()
+        while let control = try durable.nextControl() {
+            guard let output = outputs.first(where: { $0.id == control.output })?.durable else { continue }
+            do {
+                _ = try output.receive(control, at: now)
+            } catch {
+                throw AgentFailure("\(error)")
+            }
+        }
+        for output in outputs { try output.durable?.tick(at: now) }
+    }
+
+    /// Ends a round: what it has appended is made as durable as it is to be, then leaves, then is acknowledged.
+    func settleDurable(isIdle: Bool) throws {
+        guard let durable, failure == nil else { return }
+        if durable.journal.isSnapshotDue {
+            if durable.journal.isPower { try commit(durable.journal) }
+            try takeSnapshot(isOpening: false)
+        }
+        if durable.journal.isPower { try commit(durable.journal) }
+        let now = Clock.now()
+        if outputs.contains(where: { $0.durable?.owesSomething ?? false }) {
+            // What was journaled in an earlier round may go only while nobody has replaced this process.
+            try durable.journal.confirm()
+            for output in outputs { try output.durable?.flush(at: now) }
+        }
+        for wire in inputs where wire.delivery == .durable {
+            for index in wire.sources.indices {
+                try wire.sources[index].durable?.acknowledge(isIdle: isIdle, at: now)
+            }
+        }
+        if isIdle { durable.journal.prepareAhead() }
+    }
+
+    private func commit(_ journal: DurableJournal) throws {
+        guard journal.hasNews else { return }
+        try journal.sync()
+        markJournaled()
+    }
+
+    /// When a consumer's silence is to be noticed.
+    var durableDeadline: Instant? {
+        guard durable != nil else { return nil }
+        return outputs.lazy.compactMap { $0.durable?.sender.deadline }.min()
+    }
+
+    /// The end of an orderly stop: what consumers have not acknowledged is waited for within a bound (it is in the journal
+    /// in any case), then the state is written down.
+    func endDurable() throws {
+        for wire in inputs { if let token = wire.token { poller.watch(token, for: []) } }
+        guard failure == nil else { return }
+        let deadline = Clock.now() + StopLimits.flush
+        while outputs.contains(where: { $0.forwardBacklog > 0 }) && Clock.now() < deadline {
+            try watchOutputs()
+            _ = try poller.wait(timeoutNs: StopLimits.look.count)
+            try flushOutputs()
+            try receiveAcks()
+            try settleDurable(isIdle: true)
+        }
+        let left = outputs.reduce(0) { $0 + $1.forwardBacklog }
+        if left > 0 { AgentLog.write(.info, "ended with \(left) messages to be sent again: not acknowledged yet") }
+        try takeSnapshot(isOpening: false)
+    }
+}

@@ -1,0 +1,155 @@
+import Delivery
+import FoundationEssentials
+import Journal
+import Wire
+
+/// All that a durable agent's shell must remember beside the journal's later records.
+struct DurableSnapshot: Codable, Sendable {
+    static let currentVersion = 1
+
+    var version = Self.currentVersion
+    var context: ReplayContext
+    /// The first of its incarnation: the agent was made with `context` right before.
+    var isOpening: Bool
+    /// As `StateCoding` wrote it.
+    var state: Data
+    /// In the order in which they were armed.
+    var timers: [ArmedTimer]
+    var turnNotBefore: Int64?
+    /// Latest `now` that the agent was given; time never goes back for it.
+    var lastNow: Int64
+    var bootID: String
+    var outputs: [OutputPosition]
+    var sources: [SourcePosition]
+
+    struct ArmedTimer: Codable, Equatable, Sendable {
+        var timer: UInt64
+        var at: Int64
+    }
+
+    /// Throws `AgentFailure` when it does not fit.
+    func encoded() throws -> [UInt8] {
+        let encoder = PropertyListEncoder()
+        encoder.outputFormat = .binary
+        return [UInt8](try encoder.encode(self))
+    }
+
+    init(
+        context: ReplayContext, isOpening: Bool, state: [UInt8], timers: [ArmedTimer], turnNotBefore: Int64?,
+        lastNow: Instant, outputs: [OutputPosition], sources: [SourcePosition]
+    ) {
+        self.context = context
+        self.isOpening = isOpening
+        self.state = Data(state)
+        self.timers = timers
+        self.turnNotBefore = turnNotBefore
+        self.lastNow = lastNow.nanoseconds
+        bootID = "\(BootID.current)"
+        self.outputs = outputs
+        self.sources = sources
+    }
+
+    init(_ bytes: [UInt8], journal: String) throws {
+        do {
+            self = try PropertyListDecoder().decode(Self.self, from: Data(bytes))
+        } catch {
+            throw AgentFailure(
+                "\(journal): its snapshot does not decode (\(error)): it is of another version. Run the build that wrote it, "
+                    + "stop it cleanly, then upgrade; or move the journal away to begin anew")
+        }
+        guard version == Self.currentVersion else {
+            throw AgentFailure(
+                "\(journal): a snapshot of version \(version), this build reads \(Self.currentVersion). Run the build that "
+                    + "wrote it, or move the journal away to begin anew")
+        }
+    }
+}
+
+/// What an incarnation of an agent was made from: with the same, `init` makes the same agent again.
+struct ReplayContext: Codable, Equatable, Sendable {
+    struct Port: Codable, Equatable, Sendable {
+        var name: String
+        var type: UInt16
+        /// What it sends is in the journal.
+        var isJournaled = false
+    }
+
+    var name: String
+    var incarnation: UInt64
+    var startedAt: Int64
+    var startedUnixNs: Int64
+    var arguments: [String]
+    /// `QP_SETTINGS`.
+    var settings: String
+    /// Working directory: the agent's own folder.
+    var folder: String
+    /// Which executable it was; only to be named when a replay differs.
+    var build: String
+    var inputs: [Port]
+    var outputs: [Port]
+
+    /// Throws `AgentFailure` for a port type that this build does not know.
+    func registry() throws -> PortRegistry {
+        func ports(_ list: [Port]) throws -> [PortRegistry.Port] {
+            try list.map { port in
+                guard let type = PayloadType(rawValue: port.type) else {
+                    throw AgentFailure(
+                        "port '\(port.name)' of the journal has type \(port.type), unknown to this build")
+                }
+                return PortRegistry.Port(port.name, type)
+            }
+        }
+        return PortRegistry(inputs: try ports(inputs), outputs: try ports(outputs))
+    }
+
+    func start(registry: PortRegistry, environment: [String: String]) throws -> (AgentStart, Settings) {
+        let settings = Settings(try AgentEnvironment.settings(settings))
+        let start = AgentStart(
+            name: name, incarnation: incarnation, arguments: arguments, environment: environment, settings: settings,
+            folder: ".", startedAt: Instant(nanoseconds: startedAt), startedUnixNs: startedUnixNs, registry: registry)
+        return (start, settings)
+    }
+}
+
+/// Where one output stands.
+struct OutputPosition: Codable, Sendable {
+    var port: String
+    /// Last sequence given out; of a `queue`, in this incarnation.
+    var sequence: UInt64 = 0
+    /// Of a durable output.
+    var sender: DurableSender.State?
+    /// Frames that some consumer has not acknowledged: `firstFrame`, `firstFrame` + 1 …
+    var firstFrame: UInt64 = 1
+    var frames: [Data] = []
+}
+
+extension DurableSnapshot {
+    var timerQueue: TimerQueue {
+        var queue = TimerQueue()
+        for timer in timers { _ = queue.set(TimerID(timer.timer), at: Instant(nanoseconds: timer.at)) }
+        return queue
+    }
+
+    var sourceStates: [SourceKey: DurableReceiver.State] {
+        Dictionary(
+            sources.map { (SourceKey(port: $0.port, output: $0.output), $0.state) },
+            uniquingKeysWith: { first, _ in first })
+    }
+}
+
+/// One source of one input.
+struct SourceKey: Hashable, Sendable {
+    /// Name of the input.
+    var port: String
+    /// `OutputID` of the source.
+    var output: UInt64
+}
+
+/// Where a durable input stands with one source; also of those that are not wired any more.
+struct SourcePosition: Codable, Equatable, Sendable {
+    /// Name of the input.
+    var port: String
+    /// `OutputID` of the source.
+    var output: UInt64
+    var state: DurableReceiver.State
+}

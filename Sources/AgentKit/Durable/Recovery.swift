@@ -1,0 +1,106 @@
+import Delivery
+import FoundationEssentials
+import Journal
+import Wire
+
+/// What a journal gives back about an agent; of a new journal, nothing.
+struct Recovered<A: Agent> {
+    /// Puts the state into a fresh agent; nil if there is none.
+    var restore: ((inout A) throws -> Void)?
+    var timers = TimerQueue()
+    var turnNotBefore: Instant?
+    var lastNow = Instant.zero
+    var outputs: [OutputPosition] = []
+    var sources: [SourceKey: DurableReceiver.State] = [:]
+    /// Decided on by the last incarnation and not sent: name of the port, and the message without its number.
+    var pending: [(port: String, header: Header, frame: Frame)] = []
+    /// Events replayed.
+    var inputCount: UInt64 = 0
+}
+
+/// How a shell saves and restores an agent's state: what `DurableAgent` adds to `Agent`, for code that knows only that.
+struct DurableSupport<A: Agent> {
+    let encode: (A) throws -> [UInt8]
+    let recover: (_ journal: String, _ upTo: UInt64, _ environment: AgentEnvironment) throws -> Recovered<A>
+}
+
+extension DurableSupport where A: DurableAgent {
+    init() {
+        encode = { try StateCoding.encode($0.state) }
+        recover = { try Recovered.read(journal: $0, upTo: $1, $2) }
+    }
+}
+
+extension Recovered where A: DurableAgent {
+    /// Restores the last snapshot and replays what is behind it, up to the record `last`. Throws `AgentFailure` when the
+    /// journal is another agent's, is damaged, or does not give the same messages again.
+    static func read(journal: String, upTo last: UInt64, _ environment: AgentEnvironment) throws -> Recovered {
+        do {
+            guard var found = try JournalReader.snapshot(in: journal, identity: environment.name) else {
+                try requireNoEvents(journal, environment.name)
+                return Recovered()
+            }
+            let snapshot = try DurableSnapshot(found.bytes, journal: journal)
+            try requireComparableTimes(snapshot, journal)
+            var replay: Replay<A>?
+            while let record = try found.reader.next(), record.sequence <= last {
+                guard [.input, .sentFrame, .position].contains(record.type) else { continue }
+                if replay == nil { replay = try Replay<A>(snapshot, environment: environment.all) }
+                try replay!.take(record)
+            }
+            if let replay { return Recovered(replay) }
+            return try Recovered(snapshot)
+        } catch let problem as ReplayProblem {
+            throw AgentFailure(
+                "\(journal): replaying the journal does not give what it says; \(problem)\nIf the executable or a model was "
+                    + "changed after a crash, start the one before once more and stop it cleanly, then change it. Else the "
+                    + "agent is not deterministic: see `agentctl replay \(environment.name)`")
+        } catch let error as JournalError {
+            throw AgentFailure("\(error)")
+        }
+    }
+
+    private init(_ replay: Replay<A>) {
+        let state = replay.agent.state
+        restore = { $0.state = state }
+        timers = replay.timers
+        turnNotBefore = replay.turnNotBefore
+        lastNow = replay.lastNow
+        outputs = replay.outputs + replay.retired
+        sources = replay.sources
+        pending = replay.expected.map { (replay.registry.outputs[$0.port].name, $0.header, $0.frame) }
+        inputCount = replay.inputCount
+    }
+
+    /// Without anything behind the snapshot, no agent of the settings of then is needed.
+    private init(_ snapshot: DurableSnapshot) throws {
+        let state = try StateCoding.decode(A.State.self, from: [UInt8](snapshot.state))
+        restore = { $0.state = state }
+        timers = snapshot.timerQueue
+        turnNotBefore = snapshot.turnNotBefore.map { Instant(nanoseconds: $0) }
+        lastNow = Instant(nanoseconds: snapshot.lastNow)
+        outputs = snapshot.outputs
+        sources = snapshot.sourceStates
+    }
+
+    /// A journal of a time when the agent was not durable is gone on with; one that has lost its snapshots is not.
+    private static func requireNoEvents(_ journal: String, _ name: String) throws {
+        var reader = JournalReader(directory: journal, identity: name)
+        while let record = try reader.next() {
+            guard record.type != .input else {
+                throw AgentFailure(
+                    "\(journal): it has events from record \(record.sequence) on and no snapshot before them: a segment "
+                        + "is missing. Restore it, or move the journals of the whole fleet away to begin anew")
+            }
+        }
+    }
+
+    private static func requireComparableTimes(_ snapshot: DurableSnapshot, _ journal: String) throws {
+        guard snapshot.bootID != "\(BootID.current)", Instant(nanoseconds: snapshot.lastNow) > Clock.now() else {
+            return
+        }
+        throw AgentFailure(
+            "\(journal): written before the machine was started again, and its times are ahead of this boot's clock. Start "
+                + "the agent through its supervisor, which carries the clock on (QP_CLOCK_OFFSET_NS)")
+    }
+}

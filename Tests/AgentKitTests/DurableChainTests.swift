@@ -1,0 +1,83 @@
+import Glibc
+import Testing
+import Wire
+
+@testable import AgentKit
+
+/// Real processes over durable wires, killed at any moment: nothing is lost, nothing is taken twice.
+@Suite(.serialized) struct DurableChainTests {
+    private static let names = ["Sink", "Relay", "Feed"]
+
+    private func expectAllOnce(_ room: DurableRoom) throws {
+        let count = room.count
+        #expect(try room.inputs(of: "Relay") == (1...count).map { Double($0) })
+        #expect(try room.inputs(of: "Sink") == (1...count).map { Double($0 * ($0 + 1) / 2) })
+        #expect(try room.inputs(of: "Feed") == (1...count).map { Double($0) })
+        for name in Self.names {
+            let replay = room.replay(name)
+            #expect(replay.code == 0, "\(replay.text)")
+        }
+    }
+
+    private func isDone(_ room: DurableRoom) -> Bool {
+        room.messages("Relay.out>Sink.in", of: "Sink") == UInt64(room.count)
+            && room.messages("Relay.back>Feed.answers", of: "Feed") == UInt64(room.count)
+    }
+
+    @Test func aChainWithoutIncidents() throws {
+        let room = DurableRoom(count: 2_000)
+        for name in Self.names { room.start(name) }
+        #expect(room.wait { isDone(room) }, "\(room.log("Relay")) \(room.log("Sink")) \(room.log("Feed"))")
+        #expect(room.wait { room.counter(.acked, "Relay.out>Sink.in", of: "Relay") == 2_000 })
+        for name in Self.names.reversed() { #expect(room.stop(name) == 0) }
+        try expectAllOnce(room)
+    }
+
+    @Test(arguments: [nil, WireDurability.power]) func killedAtRandom(durability: WireDurability?) throws {
+        let room = DurableRoom(count: 6_000)
+        room.durability = durability
+        for name in Self.names { room.start(name) }
+        var random = SystemRandomNumberGenerator()
+        var kills = 0
+        while !isDone(room), kills < 60 {
+            usleep(UInt32.random(in: 2_000...40_000, using: &random))
+            let name = Self.names.randomElement(using: &random)!
+            room.kill(name)
+            if Bool.random(using: &random) { usleep(UInt32.random(in: 0...20_000, using: &random)) }
+            room.start(name)
+            kills += 1
+        }
+        #expect(room.wait(60) { isDone(room) }, "\(room.log("Relay").suffix(2_000)) \(room.log("Sink").suffix(2_000))")
+        for name in Self.names.reversed() { #expect(room.stop(name) == 0, "\(room.log(name).suffix(1_000))") }
+        try expectAllOnce(room)
+    }
+
+    @Test func aStateGoesOnAfterACleanStop() throws {
+        let room = DurableRoom(count: 500)
+        for name in Self.names { room.start(name) }
+        #expect(room.wait { isDone(room) })
+        for name in Self.names.reversed() { #expect(room.stop(name) == 0) }
+        for name in Self.names { room.start(name) }
+        #expect(room.wait { isDone(room) })
+        for name in Self.names.reversed() { #expect(room.stop(name) == 0) }
+        try expectAllOnce(room)
+    }
+
+    /// SIGSTOP and no SIGKILL: sender, relay and receiver in turn, each woken up while its replacement runs.
+    @Test(arguments: ["Feed", "Relay", "Sink"]) func aStoppedProcessThatWakesUpIsFenced(name: String) throws {
+        let room = DurableRoom(count: 8_000)
+        for name in Self.names { room.start(name) }
+        #expect(room.wait { room.messages("Relay.out>Sink.in", of: "Sink") > 500 })
+        let zombie = room.suspend(name)
+        room.start(name)
+        #expect(room.wait { room.log(name).contains("recovered: replayed") }, "\(room.log(name))")
+        Glibc.kill(zombie, SIGCONT)
+        #expect(room.exitCode(of: zombie) == 1, "it must say that it was replaced")
+        #expect(room.wait { isDone(room) }, "\(room.log(name))")
+        // By its journal, or by what a consumer says of its successor, whichever it meets first.
+        let log = room.log(name)
+        #expect(log.contains("incarnation 2 writes this journal") || log.contains("was replaced by 2"), "\(log)")
+        for name in Self.names.reversed() { #expect(room.stop(name) == 0) }
+        try expectAllOnce(room)
+    }
+}
