@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -19,6 +20,44 @@ int qp_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
 int qp_pidfd_send_signal(int pidfd, int signal) {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+int qp_pidfd_getfd(int pidfd, int descriptor) { return (int)syscall(SYS_pidfd_getfd, pidfd, descriptor, 0); }
+
+int qp_listening_path(int socket, char *path, size_t size) {
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    if (getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == -1 || !listens) return 0;
+    return qp_bound_path(socket, path, size);
+}
+
+int qp_bound_path(int socket, char *path, size_t size) {
+    struct sockaddr_un address = {0};
+    socklen_t length = sizeof address;
+    if (getsockname(socket, (struct sockaddr *)&address, &length) == -1 || address.sun_family != AF_UNIX) return 0;
+    size_t count = length > offsetof(struct sockaddr_un, sun_path) ? length - offsetof(struct sockaddr_un, sun_path) : 0;
+    count = strnlen(address.sun_path, count);
+    if (count == 0 || count >= size) return 0;
+    memcpy(path, address.sun_path, count);
+    path[count] = 0;
+    return 1;
+}
+
+// linux/pidfd.h of 6.15, which the headers of this system may not have yet.
+struct pidfd_exit_info {
+    uint64_t mask;
+    uint64_t cgroupid;
+    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_code;
+};
+enum { PIDFD_EXIT_KNOWN = 1 << 3 };
+
+int qp_pidfd_exit_status(int pidfd, int *status) {
+    struct pidfd_exit_info info = {.mask = PIDFD_EXIT_KNOWN};
+    if (ioctl(pidfd, _IOWR(0xFF, 11, struct pidfd_exit_info), &info) == -1) return 0;
+    if (!(info.mask & PIDFD_EXIT_KNOWN)) return 0;
+    *status = info.exit_code;
+    return 1;
 }
 
 static void fill_exit(struct qp_exit *out, const siginfo_t *info) {

@@ -17,7 +17,10 @@
 
 extern char **environ;
 
-enum { STATUS_FD, STDOUT_FD, STDERR_FD, FIRST_INHERITED };
+enum { STATUS_FD, STDOUT_FD, STDERR_FD, BIRTH_FD, FIRST_INHERITED };
+
+/// Our parent when we began, and every agent's.
+static pid_t supervisor;
 
 struct request {
     struct qp_launch_request head;
@@ -150,6 +153,15 @@ static void take_user(const struct plan *plan, int status) {
     if (head->uid != 0 && setuid(0) == 0) fail(status, QP_STAGE_USER, EPERM);
 }
 
+/// PR_SET_PDEATHSIG, which a change of user would have cleared. Our parent is the supervisor's: the one thread that starts
+/// launchers, and that lives as long as it.
+static void die_with_parent(const struct plan *plan, pid_t parent) {
+    if (plan->head->orphan_signal == 0) return;
+    (void)prctl(PR_SET_PDEATHSIG, plan->head->orphan_signal, 0, 0, 0);
+    // It may have ended before that.
+    if (getppid() != parent) (void)kill(getpid(), plan->head->orphan_signal);
+}
+
 static void renounce_privileges(const struct plan *plan, int status) {
     if ((plan->head->flags & QP_LAUNCH_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
         fail(status, QP_STAGE_SANDBOX, errno);
@@ -163,8 +175,44 @@ static void apply_rlimits(const struct plan *plan, int status) {
     }
 }
 
+static uint32_t crc_of_birth(const struct qp_birth *birth) {
+    size_t start = offsetof(struct qp_birth, incarnation);
+    return qp_crc32c(0, (const char *)birth + start, sizeof *birth - start);
+}
+
+int qp_birth_is_whole(const struct qp_birth *birth) {
+    return birth->magic == QP_BIRTH_MAGIC && birth->crc == crc_of_birth(birth);
+}
+
+/// When we began, in clock ticks since boot; 0 when the kernel does not tell.
+static uint64_t own_start(void) {
+    char line[1024];
+    int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    if (file == -1) return 0;
+    ssize_t length = read(file, line, sizeof line - 1);
+    close(file);
+    if (length <= 0) return 0;
+    line[length] = 0;
+    // The name may hold anything: fields are counted from the last parenthesis, behind which stands field 3.
+    char *at = strrchr(line, ')');
+    for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
+    return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+/// On record before anything of the agent's is executed: a supervisor that dies now leaves no unknown process behind.
+static void record_birth(const struct plan *plan, int status) {
+    if (!(plan->head->flags & QP_LAUNCH_RECORD_BIRTH)) return;
+    struct qp_birth birth = {
+        .magic = QP_BIRTH_MAGIC, .incarnation = plan->head->incarnation, .pid = getpid(), .start_ticks = own_start()};
+    birth.crc = crc_of_birth(&birth);
+    if (pwrite(plan->fds[BIRTH_FD], &birth, sizeof birth, QP_BIRTH_AT) != sizeof birth)
+        fail(status, QP_STAGE_BIRTH, errno);
+}
+
 static void become_agent(const struct plan *plan) {
+    pid_t parent = supervisor;
     int status = plan->fds[STATUS_FD];
+    record_birth(plan, status);
     if (setsid() == -1) fail(status, QP_STAGE_SESSION, errno);
     reset_signals(status);
     status = place_descriptors(plan);
@@ -176,6 +224,7 @@ static void become_agent(const struct plan *plan) {
     // Late, because they bind this code too; the user after them, who may not raise them.
     apply_rlimits(plan, status);
     take_user(plan, status);
+    die_with_parent(plan, parent);
     renounce_privileges(plan, status);
     if (chdir(plan->directory) == -1) fail(status, QP_STAGE_DIRECTORY, errno);
     execve(plan->executable, plan->argv, plan->envp);
@@ -251,6 +300,7 @@ int qp_launcher_serve(int socket) {
     sigset_t all;
     sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    supervisor = getppid();
     static struct request request;
     for (;;) {
         int fds[QP_LAUNCH_MAX_FDS];

@@ -28,6 +28,8 @@ enum AgentEnvironment {
         environment["QP_ROLE"] = manifest.role.rawValue
         environment["QP_SETTINGS"] = manifest.settings.text
         environment["NOTIFY_SOCKET"] = notifySocket
+        environment["QP_DEADMAN_USEC"] =
+            manifest.onSupervisorLoss == .stop ? "0" : String(manifest.deadManMs * 1_000)
         environment["QP_LINK"] = OperatorPort.linkPath(runDirectory: runDirectory)
         environment["WATCHDOG_USEC"] = manifest.watchdogMs.map { String($0 * 1_000) }
         return environment

@@ -102,6 +102,12 @@ final class AgentLog {
         }
     }
 
+    /// Takes what waits; a line that is not complete yet stays in the file as it is.
+    func takeWaiting() { drainAll() }
+
+    /// The pipes, for a program that takes our place.
+    var handles: [Int32] { [output.reader, error.reader].filter(\.isOpen).map(\.raw) }
+
     /// The last lines, oldest first.
     func lastLines(_ count: Int) -> [String] {
         remembered.suffix(count).map { String(decoding: $0.text, as: UTF8.self) }

@@ -16,12 +16,21 @@ final class AgentRuntime {
         var memoryLimitHit = false
         /// The fleet has heard of it.
         var isAnnounced = false
+        /// It was ready, or ran from its first instruction on.
+        var isReady = false
+        /// What of it is left, as the record for a successor has it.
+        var stage = LifeRecord.Stage.alive
+        /// Another supervisor started it: what it leaves behind is not re-parented to us.
+        var isInherited = false
+        var spawnedAt = Instant.zero
+        var launchFingerprint: UInt64 = 0
     }
 
     let id: AgentID
     let folder: String
     let log: AgentLog
     let epoch: IncarnationFile
+    let life: LifeFile
     var plan: AgentPlan
     var wiring: Wiring
     var limits: LimitPlan
@@ -48,7 +57,7 @@ final class AgentRuntime {
 
     init(
         plan: AgentPlan, wiring: Wiring, limits: LimitPlan, folder: String, log: AgentLog, epoch: IncarnationFile,
-        account: Account?
+        life: LifeFile, account: Account?
     ) {
         id = AgentID(plan.name)
         self.plan = plan
@@ -57,6 +66,7 @@ final class AgentRuntime {
         self.folder = folder
         self.log = log
         self.epoch = epoch
+        self.life = life
         self.account = account
     }
 

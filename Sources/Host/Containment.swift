@@ -15,6 +15,8 @@ final class Containment {
         var incarnation: UInt64
         /// The leader, alive or dead; nil when it is not known.
         var leader: pid_t?
+        /// Another supervisor started it: its orphans are not our children.
+        var isInherited = false
     }
 
     /// Pauses between two looks at a dying tree, ms; the last one repeats.
@@ -104,7 +106,9 @@ final class Containment {
         for row in rows {
             if let leader = target.leader, row.pid == leader || row.session == leader || row.group == leader {
                 members.insert(row.pid)
-            } else if row.parent == getpid(), !isKnownChild(row.pid), isOrphan(row.pid, of: target) {
+            } else if row.parent == getpid() || target.isInherited, !isKnownChild(row.pid),
+                isOrphan(row.pid, of: target)
+            {
                 members.insert(row.pid)
             }
         }
@@ -152,17 +156,24 @@ final class Containment {
     }
 
     /// Kills what a supervisor that was itself killed left running in this run directory: two processes of one agent
-    /// must never live at once. Bounded; only under the run directory's lock.
-    func clearPredecessors() {
+    /// must never live at once. `keeps`: what is taken over instead. Bounded; only under the run directory's lock.
+    ///
+    /// - Returns: whether nothing else is left.
+    @discardableResult
+    func clearPredecessors(keeping keeps: (_ agent: String?, _ incarnation: String?) -> Bool = { _, _ in false })
+        -> Bool
+    {
         for _ in 0..<Self.looksPerSweep {
             let strangers = ProcessTable.rows().filter { row in
                 guard row.isAlive, row.pid != getpid(), !isKnownChild(row.pid) else { return false }
-                let names = ProcessTable.environment(of: row.pid, ["QP_INCARNATION", "QP_RUN_DIR"])
+                let names = ProcessTable.environment(of: row.pid, ["QP_AGENT", "QP_INCARNATION", "QP_RUN_DIR"])
                 return names["QP_RUN_DIR"] == runDirectory && names["QP_INCARNATION"] != nil
+                    && !keeps(names["QP_AGENT"], names["QP_INCARNATION"])
             }
-            if strangers.isEmpty { return }
+            if strangers.isEmpty { return true }
             for row in strangers { Self.kill(row) }
             usleep(2_000)
         }
+        return false
     }
 }

@@ -6,6 +6,8 @@ public struct ChildExit: Equatable, Sendable {
     public enum Ending: Equatable, Sendable {
         case exited(code: Int32)
         case signalled(Int32, dumpedCore: Bool)
+        /// Of a process that is not our child, and whose end the kernel does not tell to others.
+        case unknown
     }
 
     public let pid: pid_t
@@ -14,6 +16,13 @@ public struct ChildExit: Equatable, Sendable {
     public let userTimeUs: Int64
     public let systemTimeUs: Int64
     public let peakResidentBytes: Int64
+
+    /// The end of a process that was not ours to reap.
+    init(pid: pid_t, ending: Ending) {
+        self.pid = pid
+        self.ending = ending
+        (userTimeUs, systemTimeUs, peakResidentBytes) = (0, 0, 0)
+    }
 
     init(_ exit: qp_exit) {
         pid = exit.pid
@@ -51,6 +60,53 @@ public final class ExitWatch {
         let pidfd = Descriptor(try check(qp_pidfd_open(pid), "pidfd_open", "\(pid)"))
         let source = try loop.add(pidfd.raw, .readable) { [weak self] _ in self?.reap(pid, onExit) }
         children[pid] = Child(pidfd: pidfd, source: source)
+    }
+
+    /// How long a process that was not ours may take to be reaped by its new parent, before its end counts as unknown.
+    static let foreignReapMs: Int64 = 100
+
+    /// As `watch`, for a process that another supervisor started, by a pidfd that is proven to be its own.
+    func adopt(_ pid: pid_t, _ pidfd: Descriptor, onExit: @escaping (ChildExit) -> Void) throws {
+        precondition(children[pid] == nil, "pid \(pid) is watched once")
+        let source = try loop.add(pidfd.raw, .readable) { [weak self] readiness in
+            self?.conclude(pid, readiness, onExit)
+        }
+        children[pid] = Child(pidfd: pidfd, source: source)
+    }
+
+    /// After an upgrade in place an adopted process is still our child; otherwise somebody else reaps it, and only then
+    /// the kernel tells how it ended.
+    private func conclude(_ pid: pid_t, _ readiness: EventLoop.Readiness, _ onExit: @escaping (ChildExit) -> Void) {
+        guard let child = children[pid] else { return }
+        var exit = qp_exit()
+        if qp_reap(pid, &exit) == 0 {
+            if exit.pid != 0 { finish(child, ChildExit(exit), onExit) }
+            return
+        }
+        var status: Int32 = 0
+        if qp_pidfd_exit_status(child.pidfd.raw, &status) == 1 {
+            return finish(child, ChildExit(pid: pid, ending: Self.ending(status)), onExit)
+        }
+        if readiness.contains(.hangUp) { return finish(child, ChildExit(pid: pid, ending: .unknown), onExit) }
+        // Dead, not reaped. Its hang-up tells when it is; level-triggered readability would spin until then.
+        try? loop.change(child.source, [])
+        loop.schedule(afterMs: Self.foreignReapMs) { [weak self] in
+            guard let self, let same = children[pid], same.pidfd === child.pidfd else { return }
+            finish(same, ChildExit(pid: pid, ending: .unknown), onExit)
+        }
+    }
+
+    private func finish(_ child: Child, _ exit: ChildExit, _ onExit: (ChildExit) -> Void) {
+        loop.remove(child.source)
+        child.pidfd.close()
+        children[exit.pid] = nil
+        onExit(exit)
+    }
+
+    /// Of a status as wait(2) has it.
+    private static func ending(_ status: Int32) -> ChildExit.Ending {
+        let signal = status & 0x7F
+        return signal == 0 ? .exited(code: status >> 8 & 0xFF) : .signalled(signal, dumpedCore: status & 0x80 != 0)
     }
 
     private func reap(_ pid: pid_t, _ onExit: (ChildExit) -> Void) {

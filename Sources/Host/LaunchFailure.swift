@@ -5,7 +5,7 @@ import Foundation
 public struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible {
     public enum Stage: Int32, Sendable {
         case request = 1
-        case clone, session, signals, descriptors, cgroup, priority, sandbox, directory, limits, exec, user
+        case clone, session, signals, descriptors, cgroup, priority, sandbox, directory, limits, exec, user, birth
         /// The launcher itself could not be started, died, or did not answer in time.
         case launcher = 100
     }

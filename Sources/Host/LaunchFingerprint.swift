@@ -10,6 +10,7 @@ enum LaunchFingerprint {
             plan.executablePath ?? "", plan.folder, manifest.settings.text, wiring.json,
             "\(manifest.limits)", "\(manifest.sandbox)",
             manifest.role.rawValue,
+            "\(manifest.onSupervisorLoss) \(manifest.deadManMs)",
         ]
         parts += manifest.arguments
         parts += manifest.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }

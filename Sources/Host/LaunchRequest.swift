@@ -16,6 +16,10 @@ public struct LaunchRequest: Sendable {
         }
     }
 
+    /// Written into the birth.
+    public var incarnation: UInt64 = 0
+    /// What the process gets when the supervisor is gone; 0: nothing.
+    public var orphanSignal: Int32 = 0
     /// Absolute path.
     public var executable: String
     /// argv from the program's own name on; never empty.
@@ -71,7 +75,7 @@ public struct LaunchRequest: Sendable {
             case .tooLarge(let bytes):
                 "arguments and environment take \(bytes) bytes, \(QP_LAUNCH_MAX_BYTES) is the limit; shorten them"
             case .tooManyDescriptors(let count):
-                "\(count) descriptors to pass, \(QP_LAUNCH_MAX_FDS - 5) is the limit; use fewer bound ports"
+                "\(count) descriptors to pass, \(QP_LAUNCH_MAX_FDS - 6) is the limit; use fewer bound ports"
             case .tooManyLimits(let count): "\(count) resource limits, \(QP_LAUNCH_MAX_RLIMITS) is the limit"
             case .tooManyGroups(let count):
                 "\(count) supplementary groups, \(QP_LAUNCH_MAX_GROUPS) is the limit; use a user with fewer"
@@ -81,10 +85,11 @@ public struct LaunchRequest: Sendable {
 
     /// The bytes of `struct qp_launch_request` and its strings.
     func encoded(
-        id: UInt64, inherited: Int, joined: Int, joinsNetwork: Bool = false, intoCgroup: Bool = false
+        id: UInt64, recordsBirth: Bool = false, inherited: Int, joined: Int, joinsNetwork: Bool = false,
+        intoCgroup: Bool = false
     ) throws(Invalid) -> [UInt8] {
-        // With stdout, stderr, the status pipe, the network and the cgroup.
-        guard inherited + joined + 5 <= QP_LAUNCH_MAX_FDS else { throw .tooManyDescriptors(inherited + joined) }
+        // With stdout, stderr, the status pipe, the birth, the network and the cgroup.
+        guard inherited + joined + 6 <= QP_LAUNCH_MAX_FDS else { throw .tooManyDescriptors(inherited + joined) }
         guard resourceLimits.count <= QP_LAUNCH_MAX_RLIMITS else { throw .tooManyLimits(resourceLimits.count) }
         let groups = user?.groups ?? []
         guard groups.count <= QP_LAUNCH_MAX_GROUPS else { throw .tooManyGroups(groups.count) }
@@ -109,6 +114,8 @@ public struct LaunchRequest: Sendable {
         head.magic = UInt32(QP_LAUNCH_MAGIC)
         head.string_bytes = UInt32(strings.count)
         head.id = id
+        head.incarnation = incarnation
+        head.orphan_signal = orphanSignal
         head.argc = UInt32(arguments.count)
         head.envc = UInt32(environment.count)
         head.inherit_count = UInt32(inherited)
@@ -116,6 +123,7 @@ public struct LaunchRequest: Sendable {
         head.flags =
             (noNewPrivileges ? QP_LAUNCH_NO_NEW_PRIVS.rawValue : 0)
             | (emptyNetwork ? QP_LAUNCH_NEW_NETWORK.rawValue : 0)
+            | (recordsBirth ? QP_LAUNCH_RECORD_BIRTH.rawValue : 0)
             | (intoCgroup ? QP_LAUNCH_INTO_CGROUP.rawValue : 0)
             | (joinsNetwork ? QP_LAUNCH_JOIN_NETWORK.rawValue : 0)
             | (user != nil ? QP_LAUNCH_SET_USER.rawValue : 0)

@@ -25,6 +25,8 @@ public final class Launcher {
     private final class Launch {
         let request: LaunchRequest
         let descriptors: [Int32]
+        /// The file for its birth; nil: none is written.
+        let birth: Int32?
         let inherited: Int
         let joined: Int
         let joinsNetwork: Bool
@@ -37,11 +39,12 @@ public final class Launcher {
         var source: EventLoop.Source?
 
         init(
-            _ request: LaunchRequest, descriptors: [Int32], inherited: Int, joined: Int, joinsNetwork: Bool,
-            intoCgroup: Bool, report: @escaping (Report) -> Void
+            _ request: LaunchRequest, descriptors: [Int32], birth: Int32?, inherited: Int, joined: Int,
+            joinsNetwork: Bool, intoCgroup: Bool, report: @escaping (Report) -> Void
         ) throws {
             self.request = request
             self.descriptors = descriptors
+            self.birth = birth
             self.inherited = inherited
             self.joined = joined
             self.joinsNetwork = joinsNetwork
@@ -93,18 +96,20 @@ public final class Launcher {
     /// Starts the launcher before anybody needs it.
     public func warmUp() { startLauncherIfNeeded() }
 
-    /// Asks for one process. `output`/`error` become its descriptors 1 and 2, `inherited` 3, 4, …; `joined` are open
-    /// files of control groups it enters before its first instruction, `network` the network namespace it enters,
+    /// Asks for one process, which writes its `Birth` to the file `birth` first. `output`/`error` become its descriptors 1
+    /// and 2, `inherited` 3, 4, …; `joined` are open files of control groups it enters before its first instruction, `network` the network namespace it enters,
     /// `cgroup` a cgroup v2 directory it is born in if the kernel can. All stay the caller's to close, once `report`
     /// heard anything.
     public func launch(
-        _ request: LaunchRequest, output: Int32, error: Int32, inherited: [Int32] = [], joined: [Int32] = [],
-        network: Int32? = nil, cgroup: Int32? = nil, report: @escaping (Report) -> Void
+        _ request: LaunchRequest, output: Int32, error: Int32, birth: Int32? = nil, inherited: [Int32] = [],
+        joined: [Int32] = [], network: Int32? = nil, cgroup: Int32? = nil, report: @escaping (Report) -> Void
     ) {
         do {
             let launch = try Launch(
-                request, descriptors: [output, error] + inherited + joined + [network, cgroup].compactMap { $0 },
-                inherited: inherited.count, joined: joined.count, joinsNetwork: network != nil,
+                request,
+                descriptors: [output, error, birth ?? output] + inherited + joined
+                    + [network, cgroup].compactMap { $0 },
+                birth: birth, inherited: inherited.count, joined: joined.count, joinsNetwork: network != nil,
                 intoCgroup: cgroup != nil, report: report)
             waiting[nextID] = launch
             nextID += 1
@@ -140,8 +145,8 @@ public final class Launcher {
         let bytes: [UInt8]
         do throws(LaunchRequest.Invalid) {
             bytes = try launch.request.encoded(
-                id: id, inherited: launch.inherited, joined: launch.joined, joinsNetwork: launch.joinsNetwork,
-                intoCgroup: launch.intoCgroup)
+                id: id, recordsBirth: launch.birth != nil, inherited: launch.inherited, joined: launch.joined,
+                joinsNetwork: launch.joinsNetwork, intoCgroup: launch.intoCgroup)
         } catch {
             return launch.report(
                 .failed(LaunchFailure(stage: .request, code: 0, message: error.description), pid: nil))

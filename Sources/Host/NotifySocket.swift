@@ -17,6 +17,7 @@ public final class NotifySocket {
     public private(set) var refused = 0
 
     private let descriptor: Descriptor
+    var handle: Int32 { descriptor.raw }
     private let loop: EventLoop
     private let isAgent: (pid_t) -> Bool
     private let mayBeBorn: () -> Bool
@@ -27,8 +28,9 @@ public final class NotifySocket {
 
     /// Binds `path`. `isAgent` says whether a pid is an agent's leader, `mayBeBorn` whether processes are being made
     /// whose pids are not known yet; `receive` gets the leader's pid and the message.
-    public init(
-        path: String, loop: EventLoop, isAgent: @escaping (pid_t) -> Bool,
+    /// With `inherited` it goes on with a socket that is bound there already, and what waits in it.
+    init(
+        path: String, inherited: Descriptor? = nil, loop: EventLoop, isAgent: @escaping (pid_t) -> Bool,
         mayBeBorn: @escaping () -> Bool = { false },
         receive: @escaping (_ leader: pid_t, NotifyMessage) -> Void
     ) throws {
@@ -37,8 +39,12 @@ public final class NotifySocket {
         self.isAgent = isAgent
         self.mayBeBorn = mayBeBorn
         self.receive = receive
-        unlink(path)
-        descriptor = Descriptor(try check(qp_bind_unix_datagram(path), "bind", path))
+        if let inherited {
+            descriptor = inherited
+        } else {
+            unlink(path)
+            descriptor = Descriptor(try check(qp_bind_unix_datagram(path), "bind", path))
+        }
         try check(qp_pass_credentials(descriptor.raw), "setsockopt SO_PASSCRED")
         source = try loop.add(descriptor.raw, .readable) { [weak self] _ in self?.receivePending() }
     }

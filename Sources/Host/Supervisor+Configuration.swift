@@ -47,7 +47,7 @@ extension Supervisor {
         }
     }
 
-    private func addAgent(_ plan: AgentPlan, _ wiring: Wiring, _ limits: LimitPlan, _ account: Account?) throws {
+    func addAgent(_ plan: AgentPlan, _ wiring: Wiring, _ limits: LimitPlan, _ account: Account?) throws {
         let folder = try runDirectory.makeFolder(ofAgent: plan.name)
         let settings = self.plan.configuration.logs
         let file = LogFile(
@@ -60,10 +60,10 @@ extension Supervisor {
         }
         agents[AgentID(name)] = AgentRuntime(
             plan: plan, wiring: wiring, limits: limits, folder: folder, log: log,
-            epoch: try IncarnationFile(folder: folder), account: account)
+            epoch: try IncarnationFile(folder: folder), life: try LifeFile(folder: folder), account: account)
     }
 
-    private static func hardLimit(_ resource: Int32) -> UInt64 {
+    static func hardLimit(_ resource: Int32) -> UInt64 {
         var soft: UInt64 = 0
         var hard: UInt64 = 0
         return qp_get_rlimit(0, resource, &soft, &hard) == 0 ? hard : 0

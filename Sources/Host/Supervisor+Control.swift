@@ -14,6 +14,8 @@ extension Supervisor {
         case .restart(let names): order("restart", names, request, client) { .restart($0, $1) }
         case .reload:
             reload(for: CommandTable.Pending(verb: "reload", client: client, requestID: request.id, agents: []))
+        case .upgrade:
+            upgrade(for: CommandTable.Pending(verb: "upgrade", client: client, requestID: request.id, agents: []))
         case .shutdown:
             let pending = CommandTable.Pending(
                 verb: "shutdown", client: client, requestID: request.id, agents: [])

@@ -14,13 +14,18 @@ extension Supervisor {
         if let group = agent.process?.group { groups.bury(group) }
         rememberCounters(of: agent)
         agent.usage = nil
-        agent.process = AgentRuntime.Process(incarnation: incarnation)
+        var process = AgentRuntime.Process(incarnation: incarnation)
+        process.spawnedAt = EventLoop.now()
+        process.launchFingerprint = fleet.launchFingerprint(of: id) ?? 0
+        agent.process = process
         agent.statusText = nil
         agent.isExhausted = false
         agent.trouble = nil
         agent.log.begin(incarnation: incarnation.number)
         do {
             try agent.epoch.write(incarnation)
+            try remember(agent)
+            let birth = try agent.life.openForBirth()
             var request = try launchRequest(for: agent, incarnation)
             var descriptors = try sockets.descriptors(for: agent.wiring)
             handKeys(to: agent, &request, &descriptors)
@@ -30,12 +35,12 @@ extension Supervisor {
             }
             agent.process?.group = group
             launcher.launch(
-                request, output: writers.output.raw, error: writers.error.raw, inherited: descriptors,
+                request, output: writers.output.raw, error: writers.error.raw, birth: birth.raw, inherited: descriptors,
                 joined: group?.doors.map(\.raw) ?? [], network: emptyNetwork(of: agent),
                 cgroup: group?.birthplace?.raw
             ) { [weak self] report in
                 // The pipes' write ends are needed until the launcher has them.
-                withExtendedLifetime(writers) { self?.launched(id, incarnation, report) }
+                withExtendedLifetime((writers, birth)) { self?.launched(id, incarnation, report) }
             }
         } catch {
             let code = (error as? PosixError)?.code ?? 0
@@ -55,6 +60,12 @@ extension Supervisor {
                 notifySocket: runDirectory.notifySocket, wiring: agent.wiring, account: agent.account,
                 supervisor: inheritedEnvironment),
             workingDirectory: agent.plan.folder)
+        request.incarnation = incarnation.number
+        // SDK agents hear of it by their link, which knows an upgrade from a loss.
+        let manifest = agent.plan.manifest
+        if manifest.onSupervisorLoss == .stop, manifest.readiness == .exec {
+            request.orphanSignal = manifest.stop.signal.number
+        }
         // When the machine runs out of memory, an agent goes before the supervisor of all.
         request.oomScoreAdjustment = 200
         if agent.plan.manifest.limits.files == nil {
@@ -148,7 +159,7 @@ extension Supervisor {
         if number != SIGKILL && number != SIGSTOP { exits.signal(pid, SIGCONT) }
     }
 
-    private func exited(_ id: AgentID, _ incarnation: Incarnation, _ exit: ChildExit) {
+    func exited(_ id: AgentID, _ incarnation: Incarnation, _ exit: ChildExit) {
         // What it said or failed at before its end is told before its end.
         notify.receivePending()
         launcher.settle(exit.pid)
@@ -161,6 +172,7 @@ extension Supervisor {
             switch exit.ending {
             case .exited(let code): .exited(code: code)
             case .signalled(let number, _): .signalled(number)
+            case .unknown: .unknown
             }
         let hit = takeAccount(of: exit, for: agent)
         submit(.exited(id, incarnation, ExitReport(ending, memoryLimitHit: hit)))
@@ -170,12 +182,14 @@ extension Supervisor {
     func killTree(_ id: AgentID, _ incarnation: Incarnation) {
         let agent = agents[id]
         let process = agent?.process.flatMap { $0.incarnation == incarnation ? $0 : nil }
-        let target = Containment.Target(agent: id.name, incarnation: incarnation.number, leader: process?.pid)
+        var target = Containment.Target(agent: id.name, incarnation: incarnation.number, leader: process?.pid)
+        target.isInherited = process?.isInherited ?? false
         containment.clear(target, in: process?.group) { [unowned self] in
             if let group = process?.group {
                 groups.bury(group)
                 if agent?.process?.incarnation == incarnation { agent?.process?.group = nil }
             }
+            if agent?.process?.incarnation == incarnation { agent?.process?.stage = .gone }
             submit(.treeEmpty(id, incarnation))
         }
     }
@@ -188,7 +202,8 @@ extension Supervisor {
     /// Buries the dead that are nobody's: descendants of agents that outlived their parents. The living stay until
     /// their agent's tree is cleared.
     func buryOrphans() {
-        guard mayHaveOrphans, launcher.isQuiet else { return }
+        // The program that an upgrade tries is Foundation's to reap.
+        guard mayHaveOrphans, launcher.isQuiet, upgradeMailbox == nil else { return }
         mayHaveOrphans = false
         var exit = qp_exit()
         while qp_peek_any_exit(&exit) == 0, exit.pid != 0 {
@@ -202,6 +217,7 @@ extension Supervisor {
         guard let agent = agents.removeValue(forKey: id) else { return }
         if let timer = agent.timer { loop.cancel(timer) }
         agent.log.close(removing: true)
+        agent.life.remove()
         if let group = agent.process?.group { groups.bury(group) }
         groups.forget(agent: agent.name)
         sockets.close(exceptFor: agents.values.map(\.wiring))

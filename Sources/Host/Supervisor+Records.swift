@@ -23,7 +23,10 @@ extension Supervisor {
             reason += ", next start in \(waitMs) ms"
         }
         if [.failed, .backoff].contains(transition.to), let trouble = agent?.trouble { reason += ": \(trouble)" }
-        if transition.to == .running { agent?.trouble = nil }
+        if transition.to == .running {
+            agent?.trouble = nil
+            agent?.process?.isReady = true
+        }
         let message = "\(transition.id) \(transition.from.rawValue) → \(transition.to.rawValue): \(reason)"
         record(
             kind: "state", agent: transition.id.name, incarnation: transition.incarnation, from: transition.from,
@@ -64,6 +67,9 @@ extension Supervisor {
             cause: report.cause, signal: report.exit.signalName, code: report.exit.code, at: Timestamp.now().text,
             lastLog: agent.log.lastLines(Self.lastLogLines), usage: agent.usage)
         agent.lastExit = exit
+        if agent.process?.incarnation == report.incarnation, agent.process?.stage == .alive {
+            agent.process?.stage = .clearing
+        }
         let text = Self.describe(report) + (exit.usage?.limitHit.map { "; \($0)" } ?? "")
         if agent.trouble == nil, report.cause != .operator {
             // The last thing it said is mostly the reason.

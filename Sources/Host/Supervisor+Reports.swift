@@ -9,7 +9,7 @@ extension Supervisor {
         let now = EventLoop.now()
         return StatusReport(
             supervisor: SupervisorStatus(
-                pid: getpid(), version: Self.version, startedAt: startedAt.text, adopted: 0,
+                pid: getpid(), version: Self.version, startedAt: startedAt.text, adopted: adopted,
                 runDirectory: runDirectory.path),
             agents: fleet.snapshot().sorted { $0.id < $1.id }.map { status(of: $0, now) })
     }

@@ -74,6 +74,7 @@ struct MemoryVerdict: Equatable {
         switch ending {
         case .exited(let code): code != 0
         case .signalled(let number, _): suspiciousSignals.contains(number)
+        case .unknown: false
         }
     }
 }

@@ -12,6 +12,8 @@ public final class Supervisor {
         public var configurationFile: String
         /// Absolute path of the folder that holds `agent-launcher` and the built-in agents.
         public var programDirectory: String
+        /// Absolute path of the supervisor's own program, for an upgrade in place.
+        public var program: String { "\(programDirectory)/supervisor" }
         public var isQuiet = false
 
         public init(configurationFile: String, programDirectory: String) {
@@ -31,7 +33,7 @@ public final class Supervisor {
     }
 
     public static let version = "0.1.0"
-    static let signals = [SIGTERM, SIGINT, SIGHUP, SIGCHLD]
+    static let signals = [SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD]
     /// How long after the start of the last agent the pages that only starting needed are given back.
     static let settleMs: Int64 = 1_000
     /// How long a last answer may take to reach a slow client when the supervisor ends.
@@ -72,6 +74,14 @@ public final class Supervisor {
     var events = EventLog()
     var commands = CommandTable()
     var subscriptions = Subscriptions()
+    /// What a predecessor left; nothing once it is taken over.
+    var inheritance: Inheritance?
+    let handover: Handover
+    var upgradeMailbox: (mailbox: Mailbox<String?>, source: EventLoop.Source)?
+    var isStopping: Bool { stopRequests > 0 || fleet.isStopping }
+    /// Living agents that were taken over.
+    var adopted = 0
+    let moment = LifeRecord.Moment.now()
     var mayHaveOrphans = false
     var hasGreeted = false
     private var inbox: [FleetEvent] = []
@@ -108,20 +118,20 @@ public final class Supervisor {
             LaunchFingerprint.of(agent, wiring: plan.graph.wiring(for: agent.name, runDirectory: run.path))
         }
         feedback = reading.feedback
-        let memory = plan.agents.map { agent in
-            AgentMemory(
-                id: AgentID(agent.name),
-                lastIncarnation: IncarnationFile.read(folder: run.folder(ofAgent: agent.name)))
-        }
-        fleet = Fleet(reading.spec, remembering: memory, at: EventLoop.now())
+        handover = Handover(notifySocket: run.notifySocket)
+        let inheritance = Inheritance(run)
+        self.inheritance = inheritance
+        fleet = Fleet(reading.spec, remembering: inheritance.memories, at: EventLoop.now())
         try check(qp_set_child_subreaper(), "prctl PR_SET_CHILD_SUBREAPER")
         try openDoors()
+        inheritSockets()
         try installAgents()
     }
 
     private func openDoors() throws {
         notify = try NotifySocket(
-            path: runDirectory.notifySocket, loop: loop, isAgent: { [unowned self] in leaders[$0] != nil },
+            path: runDirectory.notifySocket, inherited: handover.notify, loop: loop,
+            isAgent: { [unowned self] in leaders[$0] != nil },
             mayBeBorn: { [unowned self] in !launcher.isQuiet },
             receive: { [unowned self] in received($1, from: $0) })
         link = try LinkServer(
@@ -137,10 +147,9 @@ public final class Supervisor {
 
     /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it.
     public func run() throws -> Int32 {
-        containment.clearPredecessors()
-        groups.tree.clearLeftovers()
         record(kind: "supervisor", message: "supervisor \(Self.version) started, pid \(getpid())")
         console.line("supervisor \(Self.version), pid \(getpid()), \(runDirectory.path)")
+        takeOver()
         launcher.warmUp()
         submit(.boot)
         try loop.run()
@@ -167,7 +176,11 @@ public final class Supervisor {
             next += 1
             var effects: [FleetEffect] = []
             fleet.handle(event, at: EventLoop.now(), jitter: random.next(), into: &effects)
+            // What is decided is on record before it is done, and what was done before the next thing is decided.
+            let touched = Set(effects.compactMap(\.agent) + [event.commanded].compactMap { $0 })
+            for id in touched { remember(id) }
             for effect in effects { perform(effect) }
+            for id in touched { remember(id) }
         }
         inbox.removeAll(keepingCapacity: true)
     }
@@ -206,6 +219,7 @@ public final class Supervisor {
             console.line(stopRequests == 0 ? "stopping (once more to hurry)" : "stopping at once")
             requestStop()
         case SIGHUP: reload(for: nil)
+        case SIGUSR2: upgrade(for: nil)
         case SIGCHLD: mayHaveOrphans = true
         default: break
         }
@@ -232,6 +246,7 @@ public final class Supervisor {
         for agent in agents.values {
             agent.log.close(removing: true)
             if let group = agent.process?.group { groups.bury(group) }
+            if !(survivors ?? []).contains(agent.id) { agent.life.remove() }
         }
         groups.close()
         sockets.closeAll()

@@ -17,12 +17,21 @@ final class WireSockets {
 
     private var listeners: [String: Listener] = [:]
     private let directory: String
+    /// Got back from a predecessor's agents, and not asked for yet.
+    private var inherited: [String: Descriptor] = [:]
+    /// Held by agents that were taken over, and not to be had: left alone as long as these live.
+    private var lent: Set<String> = []
 
-    /// `directory` holds nothing but these sockets; what a predecessor left there is removed. Only under the lock.
-    init(directory: String) {
-        self.directory = directory
+    /// `directory` holds nothing but these sockets. Only under the lock.
+    init(directory: String) { self.directory = directory }
+
+    /// Takes over what a predecessor's agents still listen on; what nobody listens on any more is removed.
+    func inherit(_ open: [String: Descriptor], lent: Set<String>) {
+        inherited = open
+        self.lent = lent
         for name in (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [] where name.hasSuffix(".s") {
-            unlink("\(directory)/\(name)")
+            let path = "\(directory)/\(name)"
+            if open[path] == nil, !lent.contains(path) { unlink(path) }
         }
     }
 
@@ -30,7 +39,7 @@ final class WireSockets {
     func open(for wirings: some Sequence<Wiring>) -> [String: String] {
         var failures: [String: String] = [:]
         for wiring in wirings {
-            for (port, listener) in wiring.boundPorts {
+            for (port, listener) in wiring.boundPorts where !lent.contains(Self.path(of: listener)) {
                 do { _ = try socket(at: Self.path(of: listener), owner: "\(wiring.agent).\(port)") } catch {
                     failures[Self.path(of: listener)] = "\(error)"
                 }
@@ -52,7 +61,9 @@ final class WireSockets {
     /// The descriptors an agent gets, in the order its wiring numbers them.
     func descriptors(for wiring: Wiring) throws -> [Int32] {
         try wiring.boundPorts.map { port, listener in
-            try socket(at: Self.path(of: listener), owner: "\(wiring.agent).\(port)").raw
+            // Whoever held it has ended: peers connect anew.
+            if lent.remove(Self.path(of: listener)) != nil { unlink(Self.path(of: listener)) }
+            return try socket(at: Self.path(of: listener), owner: "\(wiring.agent).\(port)").raw
         }
     }
 
@@ -61,7 +72,9 @@ final class WireSockets {
             guard open.owner == owner else { throw SharedName(first: open.owner, second: owner) }
             return open.descriptor
         }
-        let opened = Descriptor(try check(qp_listen_unix(path, Self.backlog), "listen for \(owner) at", path))
+        let opened =
+            try inherited.removeValue(forKey: path)
+            ?? Descriptor(check(qp_listen_unix(path, Self.backlog), "listen for \(owner) at", path))
         listeners[path] = Listener(owner: owner, descriptor: opened)
         return opened
     }
@@ -72,6 +85,8 @@ final class WireSockets {
         let second: String
         var description: String { "ports \(first) and \(second) would share one socket; rename one of them" }
     }
+
+    var handles: [Int32] { listeners.values.map(\.descriptor.raw) }
 
     func closeAll() { close(exceptFor: []) }
 

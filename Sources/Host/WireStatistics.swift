@@ -33,6 +33,11 @@ struct WireCounters: Equatable {
 /// Reads the pages of counters that agents built on the SDK keep in `<run>/agents/NAME/stats`. A page of another
 /// incarnation than the one asked for, or none, reads as nothing.
 enum WireStatistics {
+    /// Whether an SDK agent has come through its join barrier; nil: it keeps no page (yet).
+    static func isReady(folder: String, incarnation: UInt64) -> Bool? {
+        withPage(folder: folder, incarnation: incarnation) { $0[.readyAt] != 0 }
+    }
+
     static let maxPageBytes = 64 << 20
 
     static func read(folder: String, incarnation: UInt64) -> [WireCounterKey: WireCounters] {

@@ -192,6 +192,10 @@ struct AgentMachine: Sendable {
         case .stopped(.byOperator): leave(Departure(reason: .operatorStop, sequel: .stay(.byOperator)), &turn)
         case .stopped(.disabled): leave(Departure(reason: .reload, sequel: .stay(.disabled)), &turn)
         default:
+            if survivor.isRestarting {
+                leave(Departure(reason: .operatorRestart, sequel: .start(.byOperator)), &turn)
+                break
+            }
             guard let fingerprint = survivor.launchFingerprint, fingerprint != spec.launchFingerprint else { break }
             orderRelaunch(&turn)
         }

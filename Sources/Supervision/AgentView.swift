@@ -63,6 +63,14 @@ public struct AgentMemory: Hashable, Sendable {
     public var lastIncarnation: Incarnation
     public var restarts: UInt64
     public var standing: Standing
+    /// It was on its way down in order to come up again.
+    public var isRestarting = false
+    /// Restarts in a row without a healthy period between them.
+    public var attempt: UInt32 = 0
+    /// The restarts inside the window of its ``Intensity``, oldest first.
+    public var restartTimes: [Instant] = []
+    /// It was in back-off until then.
+    public var nextStart: Instant?
 
     public init(
         id: AgentID, lastIncarnation: Incarnation, restarts: UInt64 = 0, standing: Standing = .wanted

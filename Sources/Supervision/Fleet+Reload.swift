@@ -17,14 +17,22 @@ extension Fleet {
         let rest = AgentPhase.stopped(spec.enabled ? .neverStarted : .disabled)
         let phase: AgentPhase =
             switch memory?.standing ?? .wanted {
-            case .wanted: rest
+            case .wanted: backoff(memory, spec) ?? rest
             case .stoppedByOperator: .stopped(.byOperator)
             case .failed: spec.enabled ? .failed(.tooManyRestarts) : rest
             case .done: spec.enabled ? .done : rest
             }
-        return AgentMachine(
+        var machine = AgentMachine(
             spec: spec, phase: phase, incarnation: memory?.lastIncarnation ?? .none, restarts: memory?.restarts ?? 0,
             at: now)
+        if let memory { machine.budget = RestartBudget(memory) }
+        return machine
+    }
+
+    /// A wait that a predecessor began is waited to its end.
+    private func backoff(_ memory: AgentMemory?, _ spec: AgentSpec) -> AgentPhase? {
+        guard spec.enabled, spec.isRunnable, let until = memory?.nextStart else { return nil }
+        return .backoff(until: until, .restart)
     }
 
     mutating func reload(_ command: CommandID, _ fleet: FleetSpec, _ turn: inout Turn) {

@@ -7,6 +7,14 @@ extension Fleet {
 
     public func view(of id: AgentID) -> AgentView? { index[id].map { slots[$0].machine.view } }
 
+    /// What a process started now is started with.
+    public func launchFingerprint(of id: AgentID) -> UInt64? {
+        index[id].map { slots[$0].machine.spec.launchFingerprint }
+    }
+
+    /// What a successor has to know of one agent.
+    public func memory(of id: AgentID) -> AgentMemory? { index[id].map { slots[$0].machine.memory } ?? retired[id] }
+
     /// What a successor has to know, of agents that are no longer configured too.
     public func memory() -> [AgentMemory] {
         slots.map(\.machine.memory) + retired.values.filter { index[$0.id] == nil }.sorted { $0.id < $1.id }
@@ -32,7 +40,26 @@ extension AgentMachine {
     }
 
     var memory: AgentMemory {
-        AgentMemory(id: spec.id, lastIncarnation: lastIncarnation, restarts: restarts, standing: standing)
+        var memory = AgentMemory(
+            id: spec.id, lastIncarnation: lastIncarnation, restarts: restarts, standing: standing)
+        memory.isRestarting = isRestarting
+        memory.attempt = budget.attempt
+        memory.restartTimes = budget.restartTimes
+        switch phase {
+        case .backoff(let until, .restart): memory.nextStart = until
+        case .clearing(let clearing):
+            if case .retry(let at, .restart) = clearing.sequel { memory.nextStart = at }
+        default: break
+        }
+        return memory
+    }
+
+    private var isRestarting: Bool {
+        switch phase {
+        case .stopping(let stopping): stopping.departure.sequel.comesBackAsAsked
+        case .running(let running): running.due?.sequel.comesBackAsAsked ?? false
+        default: false
+        }
     }
 
     private var standing: AgentMemory.Standing {

@@ -68,6 +68,14 @@ public struct Fleet: Sendable {
         if case .stopped = phase { true } else { false }
     }
 
+    /// Everything is being stopped, or is.
+    public var isStopping: Bool {
+        switch phase {
+        case .stopping, .stopped: true
+        case .beforeBoot, .up: false
+        }
+    }
+
     /// The one way in. Appends to `effects` what the shell has to do.
     ///
     /// - Parameter jitter: 64 uniform random bits, fresh for each call.

@@ -59,10 +59,12 @@ public struct Survivor: Hashable, Sendable {
     public var spawnedAt: Instant
     /// What it was launched with; nil: as configured now. If it differs, the process is replaced, as by a reload.
     public var launchFingerprint: UInt64?
+    /// The predecessor was about to replace it, as an operator or a reload had asked.
+    public var isRestarting: Bool
 
     public init(
         id: AgentID, incarnation: Incarnation, pid: Int32?, isReady: Bool, spawnedAt: Instant,
-        launchFingerprint: UInt64? = nil
+        launchFingerprint: UInt64? = nil, isRestarting: Bool = false
     ) {
         self.id = id
         self.incarnation = incarnation
@@ -70,5 +72,6 @@ public struct Survivor: Hashable, Sendable {
         self.isReady = isReady
         self.spawnedAt = spawnedAt
         self.launchFingerprint = launchFingerprint
+        self.isRestarting = isRestarting
     }
 }

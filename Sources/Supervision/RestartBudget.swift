@@ -20,6 +20,16 @@ struct RestartBudget: Hashable, Sendable {
     private(set) var spawnAttempt: UInt32 = 0
     private var window = RestartWindow()
 
+    init() {}
+
+    /// As a predecessor left it.
+    init(_ memory: AgentMemory) {
+        attempt = memory.attempt
+        window = RestartWindow(memory.restartTimes)
+    }
+
+    var restartTimes: [Instant] { window.times }
+
     /// Draws one restart; nil when that is one too many.
     mutating func draw(_ spec: AgentSpec, at now: Instant, random: UInt64) -> Nanoseconds? {
         guard window.admit(spec.intensity, at: now) else { return nil }
@@ -53,7 +63,11 @@ struct RestartBudget: Hashable, Sendable {
 /// The restarts inside an ``Intensity``'s sliding window.
 struct RestartWindow: Hashable, Sendable {
     /// Oldest first; at most `intensity.restarts`.
-    private var times: [Instant] = []
+    private(set) var times: [Instant] = []
+
+    init(_ times: [Instant] = []) {
+        self.times = times.suffix(Int(Bounds.restartHistory))
+    }
 
     /// Counts a restart; false, and not counted, when it is one too many.
     mutating func admit(_ intensity: Intensity, at now: Instant) -> Bool {

@@ -53,6 +53,8 @@ public enum Limits {
     /// The pause before an agent that lost its supervisor connects again; doubles up to the second.
     public static let linkRetryFirst = Nanoseconds.milliseconds(10)
     public static let linkRetryLongest = Nanoseconds.seconds(1)
+    /// How long an agent that has just started waits for its first welcome, whatever its dead man's time is.
+    public static let linkFirstContact = Nanoseconds.seconds(10)
     /// `deadManSeconds` where none is set: how long an SDK agent works on without a supervisor before it stops safely.
     public static let deadManMs = 300_000
 

@@ -73,6 +73,17 @@ struct ShutdownCommand: ParsableCommand {
     func run() throws { try socket.carryOut(.shutdown) }
 }
 
+struct UpgradeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "upgrade",
+        abstract: "Replace the supervisor's own program by the one that now lies at its path; no agent restarts.",
+        discussion: "It is run with --check first: a bad one changes nothing. The same as SIGUSR2.")
+
+    @OptionGroup var socket: SocketOptions
+
+    func run() throws { try socket.carryOut(.upgrade) }
+}
+
 struct RPCCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rpc", abstract: "Call any method of the control socket and print its result as JSON.")

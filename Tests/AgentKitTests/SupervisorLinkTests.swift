@@ -77,6 +77,7 @@ import Wire
                 applied.sequence += 1
                 return applied
             }
+            link.settle()
         }
         serve(0)
         #expect(supervisor.accept())
@@ -122,12 +123,14 @@ import Wire
                 applied.sequence += 1
                 return applied
             }
+            link.settle()
         }
         #expect(applied.sequence == 2_000)
         #expect(!isReadable(link.descriptor), "no room: it sleeps until there is")
         while supervisor.hear() != nil {}
         #expect(isReadable(link.descriptor))
         link.service(at: at(2), applied: applied) { _ in applied }
+        link.settle()
         #expect(supervisor.hear() == .applied(LinkPosition(epoch: 0, sequence: 2_000)))
         #expect(!isReadable(link.descriptor))
     }

@@ -59,6 +59,13 @@ import Wire
         #expect(presence.isOver(at: at(3_000)))
     }
 
+    @Test("a newcomer has time for its first contact even where a loss is the end")
+    func firstContact() {
+        let presence = SupervisorPresence(deadMan: .zero, at: at(0))
+        #expect(!presence.isOver(at: at(9_999)))
+        #expect(presence.isOver(at: at(10_000)))
+    }
+
     @Test("without a dead man's time it only looks again")
     func patient() {
         var presence = SupervisorPresence(deadMan: nil, at: at(0))

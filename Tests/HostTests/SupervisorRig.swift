@@ -10,6 +10,11 @@ final class SupervisorRig {
     let path: String
     private(set) var process: Process?
     private var client: ControlLine?
+    /// Where the supervisor is; nil: where the build put it.
+    var programs: String?
+
+    /// After the other side has ended the connection.
+    func reconnect() { client = nil }
 
     /// `configuration`: the members of supervisor.json.
     init(_ configuration: String = "") throws {
@@ -68,7 +73,8 @@ final class SupervisorRig {
     @discardableResult
     func start(_ arguments: [String] = []) throws -> SupervisorRig {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: try Binaries.path(of: "supervisor"))
+        process.executableURL = URL(
+            fileURLWithPath: try programs.map { "\($0)/supervisor" } ?? Binaries.path(of: "supervisor"))
         process.arguments = ["--config", "\(path)/supervisor.json"] + arguments
         _ = FileManager.default.createFile(atPath: "\(path)/output", contents: nil)
         let output = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(path)/output"))

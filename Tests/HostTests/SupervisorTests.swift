@@ -201,7 +201,7 @@ struct SupervisorLifeTests {
         _ = try rig.stop(SIGKILL)
         try rig.start()
         let next = try rig.waitFor("A", .running)
-        #expect(next.pid != orphan)
+        #expect(next.pid == orphan, "it is taken over")
         #expect(rig.survivors() == [next.pid])
         #expect(try rig.stop() == 0)
     }

@@ -145,6 +145,7 @@ final class AgentShell<A: Agent> {
         fireTimers()
         takeTurn()
         try settleDurable(isIdle: false)
+        if failure == nil { link?.settle() }
         return false
     }
 

@@ -50,12 +50,12 @@ final class SupervisorLink {
             guard count > 0 else { return lose(at: now) }
             packet.withUnsafeBytes { take(UnsafeRawBufferPointer(rebasing: $0[..<count]), deliver) }
         }
-        settle()
     }
 
-    /// Tells what was applied; waits for room without spinning when the supervisor is slow to read.
-    private func settle() {
-        guard let position = owed else { return }
+    /// Tells what was applied, once that is as lasting as it is meant to be. Waits for room without spinning when the
+    /// supervisor is slow to read.
+    func settle() {
+        guard let position = owed, socket >= 0 else { return }
         let isTold = say(.applied(position))
         if isTold { owed = nil }
         guard isTold == isWaitingForRoom else { return }

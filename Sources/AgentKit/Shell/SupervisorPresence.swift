@@ -14,6 +14,7 @@ struct SupervisorPresence: Sendable {
     private var pause = Limits.linkRetryFirst
     /// It said that it comes back: it gets time even where a loss is to end the agent at once.
     private var isUpgrading = false
+    private var wasEverThere = false
 
     init(deadMan: Nanoseconds?, at now: Instant) {
         self.deadMan = deadMan
@@ -26,6 +27,7 @@ struct SupervisorPresence: Sendable {
     mutating func welcomed() {
         absentSince = nil
         isUpgrading = false
+        wasEverThere = true
         pause = Limits.linkRetryFirst
     }
 
@@ -41,8 +43,8 @@ struct SupervisorPresence: Sendable {
     /// When the agent is to stop unless the supervisor is back by then.
     var deadline: Instant? {
         guard let deadMan, let absentSince else { return nil }
-        let grace = Nanoseconds.milliseconds(Int64(Limits.deadManMs))
-        return absentSince + (isUpgrading ? max(deadMan, grace) : deadMan)
+        if isUpgrading { return absentSince + max(deadMan, .milliseconds(Int64(Limits.deadManMs))) }
+        return absentSince + (wasEverThere ? deadMan : max(deadMan, Limits.linkFirstContact))
     }
 
     func isOver(at now: Instant) -> Bool { deadline.map { $0 <= now } ?? false }

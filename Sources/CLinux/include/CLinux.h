@@ -25,6 +25,15 @@
 
 /// pidfd_open(2). The descriptor is close-on-exec.
 int qp_pidfd_open(pid_t pid);
+/// pidfd_getfd(2): a copy (close-on-exec) of another process's descriptor; needs the right to trace it.
+int qp_pidfd_getfd(int pidfd, int descriptor);
+/// Where a listening Unix socket is bound: 1 and the path, or 0 when it is nothing of the kind.
+int qp_listening_path(int socket, char *path, size_t size);
+/// Where a Unix socket that does not listen is bound: 1 and the path, or 0.
+int qp_bound_path(int socket, char *path, size_t size);
+/// How the process of a pidfd ended, told also to those who are not its parent, once it was reaped (PIDFD_GET_INFO, Linux
+/// 6.15; the pidfd must be older than that): 1 and the wait status, 0 when the kernel does not tell.
+int qp_pidfd_exit_status(int pidfd, int *status);
 /// pidfd_send_signal(2) without siginfo.
 int qp_pidfd_send_signal(int pidfd, int signal);
 
@@ -113,6 +122,8 @@ int qp_accept(int listener);
 /// socket + connect to a Unix stream path; close-on-exec, blocking.
 int qp_connect_unix(const char *path);
 
+/// Whether a birth was written completely: 1 yes, 0 no.
+int qp_birth_is_whole(const struct qp_birth *birth);
 /// The close-on-exec pair between supervisor and launcher (SOCK_SEQPACKET, send buffers for QP_LAUNCH_MAX_BYTES).
 int qp_launch_socketpair(int pair[2]);
 /// The launcher's whole life: serves requests from `socket` until end of file. Returns the exit code.

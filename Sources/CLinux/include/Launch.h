@@ -3,7 +3,7 @@
 //
 // request  = struct qp_launch_request, then `string_bytes` of NUL-terminated strings:
 //            executable, working directory, argv[0..argc-1], "KEY=VALUE"[0..envc-1]
-//            with descriptors attached in this order: status pipe (write end), stdout, stderr,
+//            with descriptors attached in this order: status pipe (write end), stdout, stderr, the file for its birth,
 //            `inherit_count` descriptors for the agent (they become 3, 4, ...), `join_count` files of control groups
 //            ("tasks" of v1: there "0" moves the one thread that writes it, without the RCU grace period of
 //            cgroup.procs; or "cgroup.procs" of v2), with QP_LAUNCH_JOIN_NETWORK one network namespace, and with
@@ -26,6 +26,7 @@ enum qp_launch_flag {
     QP_LAUNCH_INTO_CGROUP = 4,  ///< one more descriptor, the last: the cgroup v2 directory to be born in
     QP_LAUNCH_JOIN_NETWORK = 8,  ///< one more descriptor: the network namespace to enter
     QP_LAUNCH_SET_USER = 16,     ///< `uid`, `gid` and `groups` are to be taken on
+    QP_LAUNCH_RECORD_BIRTH = 32,  ///< otherwise the file for its birth is any descriptor, and stays untouched
 };
 
 /// Where a launch failed.
@@ -42,7 +43,21 @@ enum qp_launch_stage {
     QP_STAGE_LIMITS = 10,    ///< setrlimit
     QP_STAGE_EXEC = 11,      ///< execve
     QP_STAGE_USER = 12,      ///< setgroups, setresgid, setresuid
+    QP_STAGE_BIRTH = 13,     ///< writing down who it is
 };
+
+/// What a new-born process writes at QP_BIRTH_AT of the file for its birth before it executes anything.
+struct qp_birth {
+    uint32_t magic;
+    uint32_t crc;  ///< CRC-32C of what follows
+    uint64_t incarnation;
+    int32_t pid;
+    int32_t reserved;
+    uint64_t start_ticks;  ///< field 22 of /proc/PID/stat: with the pid and the boot it names a process for good
+};
+
+#define QP_BIRTH_MAGIC 0x48545242u
+#define QP_BIRTH_AT 512
 
 struct qp_launch_rlimit {
     int32_t resource;
@@ -55,6 +70,9 @@ struct qp_launch_request {
     uint32_t magic;
     uint32_t string_bytes;
     uint64_t id;
+    uint64_t incarnation;
+    int32_t orphan_signal;  ///< what it gets when the supervisor's spawning thread ends; 0: nothing
+    uint32_t reserved;
     uint32_t argc;
     uint32_t envc;
     uint32_t inherit_count;

@@ -9,6 +9,7 @@ enum ConfigurationRanges {
     /// 0: at once SIGKILL.
     static let stopTimeoutSeconds = NumberRange(0...3_600, unit: "s")
     static let startTimeoutSeconds = NumberRange(0.01...3_600, unit: "s")
+    static let deadManSeconds = NumberRange(0.1...604_800, unit: "s")
     static let watchdogSeconds = NumberRange(0.01...3_600, unit: "s")
 
     static let cpu = NumberRange(0.01...1_024, unit: "cores")

@@ -25,6 +25,17 @@ public struct AgentPlan: Sendable, Hashable {
     /// Why it can't run. Not empty: the agent is `failed` from the start, and nothing is wired to its inputs.
     public var errors: [ConfigurationError] = []
 
+    public init(
+        manifest: Manifest, manifestFile: String? = nil, folder: String, executablePath: String? = nil,
+        errors: [ConfigurationError] = []
+    ) {
+        self.manifest = manifest
+        self.manifestFile = manifestFile
+        self.folder = folder
+        self.executablePath = executablePath
+        self.errors = errors
+    }
+
     /// Enabled, for this machine, and free of errors: it is started with the fleet, and others may wait for it.
     public var startsWithFleet: Bool { manifest.enabled && manifest.locality == .local && errors.isEmpty }
 }

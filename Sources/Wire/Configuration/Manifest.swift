@@ -29,6 +29,10 @@ public struct Manifest: Sendable, Hashable {
     public var outputs: [OutputDeclaration] = []
     public var restart = RestartSettings()
     public var stop = StopSettings()
+    /// `onSupervisorLoss`: default `continue`.
+    public var onSupervisorLoss = SupervisorLoss.continue
+    /// `deadManSeconds`: how long an SDK agent works on without a supervisor.
+    public var deadManMs = Limits.deadManMs
     public var limits = LimitSettings()
     public var sandbox = SandboxSettings()
     /// `settings`: any JSON object; the agent gets it as text in `QP_SETTINGS`.

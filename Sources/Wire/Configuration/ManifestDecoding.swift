@@ -2,10 +2,14 @@ extension Manifest {
     /// Keys of agent.json and of the entries under `agents` in supervisor.json.
     static let keys = [
         "name", "summary", "role", "locality", "executable", "arguments", "environment", "enabled", "readiness",
-        "watchdogSeconds", "start", "inputs", "outputs", "restart", "stop", "limits", "sandbox", "settings",
+        "watchdogSeconds", "start", "inputs", "outputs", "restart", "stop", "onSupervisorLoss", "deadManSeconds",
+        "limits",
+        "sandbox", "settings",
     ]
     /// Keys of `defaults` in supervisor.json: what can be the same for every agent.
-    static let defaultKeys = ["environment", "start", "restart", "stop", "limits", "sandbox"]
+    static let defaultKeys = [
+        "environment", "start", "restart", "stop", "onSupervisorLoss", "deadManSeconds", "limits", "sandbox",
+    ]
     /// What the supervisor sets itself.
     static let reservedEnvironment: Set<String> = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
 
@@ -86,6 +90,8 @@ extension Manifest {
 
     private mutating func readLife(_ reader: ObjectReader, _ errors: inout ErrorList) {
         typealias Ranges = ConfigurationRanges
+        onSupervisorLoss = reader.choice("onSupervisorLoss", &errors) ?? onSupervisorLoss
+        deadManMs = reader.milliseconds(fromSeconds: "deadManSeconds", Ranges.deadManSeconds, &errors) ?? deadManMs
         if let start = reader.object("start", known: ["timeoutSeconds"], &errors) {
             startTimeoutMs =
                 start.milliseconds(fromSeconds: "timeoutSeconds", Ranges.startTimeoutSeconds, &errors) ?? startTimeoutMs

@@ -54,6 +54,14 @@ public enum WireDurability: String, Sendable, Hashable, Codable, CaseIterable {
     case power
 }
 
+/// What an agent does when its supervisor is gone.
+public enum SupervisorLoss: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Works on; a supervisor that is started again takes it over. An SDK agent stops safely after its dead man's time.
+    case `continue`
+    /// Stops at once, as on SIGTERM.
+    case stop
+}
+
 /// What an agent may reach over the network.
 public enum NetworkAccess: String, Sendable, Hashable, Codable, CaseIterable {
     case host, none

@@ -11,7 +11,7 @@ public enum ControlProtocol {
     public static let maxIdentifierBytes = 128
 
     public enum Method: String, Sendable, Hashable, CaseIterable {
-        case status, start, stop, restart, reload, graph, logs, events, shutdown
+        case status, start, stop, restart, reload, graph, logs, events, shutdown, upgrade
     }
 
     /// Methods of the notifications that follow `logs` and `events` with `follow`.
@@ -32,6 +32,7 @@ public enum ControlCommand: Sendable, Hashable {
     /// `after`: only events with a higher sequence; nil: the last `count`.
     case events(after: UInt64?, count: Int, follow: Bool)
     case shutdown
+    case upgrade
 
     public var method: ControlProtocol.Method {
         switch self {
@@ -44,6 +45,7 @@ public enum ControlCommand: Sendable, Hashable {
         case .logs: .logs
         case .events: .events
         case .shutdown: .shutdown
+        case .upgrade: .upgrade
         }
     }
 }

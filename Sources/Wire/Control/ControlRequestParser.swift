@@ -109,6 +109,7 @@ extension ControlCommand {
         case .reload: return .reload
         case .graph: return .graph
         case .shutdown: return .shutdown
+        case .upgrade: return .upgrade
         case .start: return agents(reader, &errors).map { .start($0) }
         case .stop: return agents(reader, &errors).map { .stop($0) }
         case .restart: return agents(reader, &errors).map { .restart($0) }
@@ -147,7 +148,7 @@ extension ControlCommand {
     var params: JSONValue? {
         func member(_ key: String, _ value: JSONValue) -> JSONValue.Member { .init(key: key, value: value) }
         switch self {
-        case .status, .reload, .graph, .shutdown: return nil
+        case .status, .reload, .graph, .shutdown, .upgrade: return nil
         case .start(let names), .stop(let names), .restart(let names):
             return .object([
                 names.count == 1
@@ -176,7 +177,7 @@ extension ControlProtocol.Method {
     /// Names that `params` may have.
     var params: [String] {
         switch self {
-        case .status, .reload, .graph, .shutdown: []
+        case .status, .reload, .graph, .shutdown, .upgrade: []
         case .start, .stop, .restart: ["agent", "agents"]
         case .logs: ["agent", "lines", "follow"]
         case .events: ["after", "count", "follow"]

@@ -26,10 +26,16 @@ struct AgentModel {
         companions.removeAll(keepingCapacity: true)
     }
 
+    /// What the new supervisor goes on from: the waits of the one before it.
+    mutating func remember(_ memory: AgentMemory) {
+        attempt = max(attempt, memory.attempt)
+        endedByItself = state == .backoff
+    }
+
     mutating func noteDeath() {
         noteFreshStart()
         endedByItself = false
-        // The new supervisor counts from zero, and its reports may be about ends that this one never heard of.
+        // The reports of the new supervisor may be about ends that this one never heard of.
         ceiling = Nanoseconds(.max)
     }
 }

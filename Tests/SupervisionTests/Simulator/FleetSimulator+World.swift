@@ -76,15 +76,17 @@ extension FleetSimulator {
         isSupervised = true
         for agent in model.indices { model[agent].state = .stopped }
         for slot in fleet.slots { model[Self.index(of: slot.machine.spec.id)].state = slot.machine.phase.state }
+        for memory in memories { model[Self.index(of: memory.id)].remember(memory) }
         isAdopting = true
         for process in processes.indices where !processes[process].isReported || processes[process].isAlive {
-            adopt(process)
+            let id = Self.names[processes[process].agent]
+            adopt(process, isRestarting: memories.first { $0.id == id }?.isRestarting ?? false)
         }
         isAdopting = false
         deliver(.boot)
     }
 
-    private func adopt(_ number: Int) {
+    private func adopt(_ number: Int, isRestarting: Bool) {
         let process = processes[number]
         let id = Self.names[process.agent]
         let incarnation = Incarnation(process.incarnation)
@@ -94,7 +96,7 @@ extension FleetSimulator {
                 Survivor(
                     id: id, incarnation: incarnation, pid: process.isReported ? nil : Int32(number + 2),
                     isReady: process.isReady, spawnedAt: Instant(nanoseconds: process.spawnedAt),
-                    launchFingerprint: process.launchFingerprint)))
+                    launchFingerprint: process.launchFingerprint, isRestarting: isRestarting)))
         if !process.hasLeader && !process.isReported {
             addNotice(now, .exited(id, incarnation, ExitReport(.unknown)))
         }

@@ -1,0 +1,68 @@
+import CLinux
+import Foundation
+import Wire
+
+/// Descriptors that a supervisor which replaced its own program left open for itself: the notify socket with what waits
+/// in it, listening sockets, the agents' log pipes. What each of them is, the kernel tells.
+final class Handover {
+    /// Names them in the environment of the new program, and nowhere else.
+    static let variable = "QP_HANDED_DOWN"
+    static let maxDescriptors = 16_384
+
+    private(set) var listeners: [String: Descriptor] = [:]
+    private(set) var notify: Descriptor?
+    /// Pipes keep their content as long as somebody has them open.
+    private var others: [Descriptor] = []
+    let isUpgrade: Bool
+
+    /// Takes what the environment names. Only descriptors that are open, above stdio and sockets or pipes are believed.
+    init(notifySocket: String) {
+        let text = getenv(Self.variable).map { String(cString: $0) }
+        unsetenv(Self.variable)
+        isUpgrade = text != nil
+        for word in (text ?? "").split(separator: ",").prefix(Self.maxDescriptors) {
+            guard let number = Int32(word), number > 2, Self.closesOnExec(number, true) else { continue }
+            let descriptor = Descriptor(number)
+            var path = [CChar](repeating: 0, count: Limits.maxSocketPathBytes + 1)
+            if qp_listening_path(number, &path, path.count) == 1 {
+                listeners[Self.text(path)] = descriptor
+            } else if qp_bound_path(number, &path, path.count) == 1, Self.text(path) == notifySocket {
+                notify = descriptor
+            } else {
+                others.append(descriptor)
+            }
+        }
+    }
+
+    /// Everything is opened anew: what was only kept is closed.
+    func close() {
+        others = []
+        listeners = [:]
+        notify = nil
+    }
+
+    private static func text(_ path: [CChar]) -> String {
+        String(decoding: path.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// False when it is not open.
+    @discardableResult
+    static func closesOnExec(_ descriptor: Int32, _ closes: Bool) -> Bool {
+        let flags = fcntl(descriptor, F_GETFD)
+        return flags >= 0 && fcntl(descriptor, F_SETFD, closes ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC) >= 0
+    }
+
+    /// The new program takes our place: same pid, same children. Returns only when it can't be executed.
+    static func execute(_ program: String, _ arguments: [String], keeping descriptors: [Int32]) -> PosixError {
+        let kept = descriptors.prefix(maxDescriptors).filter { closesOnExec($0, false) }
+        setenv(variable, kept.map(String.init).joined(separator: ","), 1)
+        var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        pointers.append(nil)
+        execv(program, pointers)
+        let error = PosixError("execute", program)
+        for descriptor in kept { closesOnExec(descriptor, true) }
+        unsetenv(variable)
+        for pointer in pointers { free(pointer) }
+        return error
+    }
+}

@@ -1,0 +1,66 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// `<run>/agents/NAME/life`: the agent's `LifeRecord` and, behind it, the `Birth` of its process. Written in place; gone
+/// after an ordered end.
+final class LifeFile {
+    static let name = "life"
+    private let path: String
+    private let file: Descriptor
+    private var last: LifeRecord?
+
+    init(folder: String) throws {
+        path = "\(folder)/\(Self.name)"
+        file = try Descriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+    }
+
+    /// Writes what has changed.
+    func write(_ record: LifeRecord) throws {
+        guard record != last else { return }
+        let bytes = record.bytes
+        guard pwrite(file.raw, bytes, bytes.count, 0) == bytes.count else { throw PosixError("write", path) }
+        last = record
+    }
+
+    /// For the process about to be made: it writes its `Birth` through this, and whoever else still holds it says by the
+    /// lock on it that one may yet be made.
+    func openForBirth() throws -> Descriptor {
+        let opened = try Descriptor.open(path, O_WRONLY)
+        try check(flock(opened.raw, LOCK_SH), "flock", path)
+        return opened
+    }
+
+    /// After an ordered end nothing is to be taken over.
+    func remove() { unlink(path) }
+
+    // MARK: - A predecessor's
+
+    enum Left: Equatable {
+        case record(LifeRecord, Birth?)
+        case damaged
+    }
+
+    /// How long a process may take from its making to its first word; then it is not waited for.
+    static let birthLimitMs = 2_000
+    private static let pauseUs: UInt32 = 500
+
+    /// nil: there is none. Waits until no process can be made any more that this record does not tell of.
+    static func read(folder: String, of id: AgentID) -> Left? {
+        let path = "\(folder)/\(name)"
+        guard let file = try? Descriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW) else { return nil }
+        for _ in 0..<(birthLimitMs * 1_000 / Int(pauseUs)) {
+            if flock(file.raw, LOCK_EX | LOCK_NB) == 0 { break }
+            usleep(pauseUs)
+        }
+        var bytes = [UInt8](repeating: 0, count: Int(QP_BIRTH_AT) + MemoryLayout<qp_birth>.size)
+        let count = pread(file.raw, &bytes, bytes.count, 0)
+        // Just created.
+        if count == 0 { return nil }
+        guard count >= LifeRecord.byteCount, let record = LifeRecord(bytes[..<LifeRecord.byteCount], of: id) else {
+            return .damaged
+        }
+        return .record(record, count == bytes.count ? Birth(bytes[Int(QP_BIRTH_AT)...]) : nil)
+    }
+}

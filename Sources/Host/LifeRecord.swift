@@ -1,0 +1,134 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// What a successor of this supervisor has to know of one agent: which process is its own, and what was decided about it.
+///
+/// 512 bytes, so that one write in the page cache is whole or absent however the supervisor ends; a checksum tells what
+/// is damaged all the same. All numbers little-endian.
+struct LifeRecord: Equatable {
+    enum Stage: UInt8 {
+        /// Nothing of the incarnation is left.
+        case gone = 0
+        /// It is to be made, or lives, or its end is not on record yet. Its pid is in the `Birth`.
+        case alive = 1
+        /// The leader's end is on record; what it left behind was not verified to be gone.
+        case clearing = 2
+    }
+
+    static let byteCount = 512
+    /// Restarts in the window that are remembered; of a longer window the oldest are forgotten.
+    static let maxRestartTimes = 32
+    private static let magic: UInt64 = 0x3130_4546_494C_5051  // "QPLIFE01"
+    private static let crcAt = 504
+
+    var moment: Moment
+    var stage = Stage.gone
+    var incarnation: UInt64 = 0
+    var isReady = false
+    var spawnedAt = Instant.zero
+    var launchFingerprint: UInt64 = 0
+    var memory: AgentMemory
+
+    /// Where a pid and a monotonic time mean something: this boot, this pid namespace.
+    struct Moment: Equatable, Sendable {
+        var boot: [UInt8]
+        var pidNamespace: UInt64
+
+        /// The present one.
+        static func now() -> Moment {
+            let text = readSmallFile("/proc/sys/kernel/random/boot_id") ?? []
+            var boot = Array(text.filter { $0 != UInt8(ascii: "-") && $0 != 10 }.prefix(32))
+            boot += [UInt8](repeating: 0, count: 32 - boot.count)
+            var info = stat()
+            let namespace = stat("/proc/self/ns/pid", &info) == 0 ? UInt64(info.st_ino) : 0
+            return Moment(boot: boot, pidNamespace: namespace)
+        }
+    }
+
+    var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.byteCount)
+        func word(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes += $0 } }
+        word(Self.magic)
+        bytes += moment.boot
+        word(moment.pidNamespace)
+        word(incarnation)
+        bytes += [stage.rawValue, isReady ? 1 : 0, Self.code(memory.standing), memory.isRestarting ? 1 : 0]
+        bytes += [0, 0, 0, 0]
+        word(UInt64(bitPattern: spawnedAt.nanoseconds))
+        word(launchFingerprint)
+        word(memory.lastIncarnation.number)
+        word(memory.restarts)
+        word(UInt64(memory.attempt))
+        word(UInt64(bitPattern: memory.nextStart?.nanoseconds ?? 0))
+        let times = memory.restartTimes.suffix(Self.maxRestartTimes)
+        word(UInt64(times.count))
+        for time in times { word(UInt64(bitPattern: time.nanoseconds)) }
+        bytes += [UInt8](repeating: 0, count: Self.crcAt - bytes.count)
+        let crc = bytes.withUnsafeBytes { qp_crc32c(0, $0.baseAddress, $0.count) }
+        word(UInt64(crc))
+        return bytes
+    }
+
+    /// nil: damaged, or of another version.
+    init?(_ bytes: some Collection<UInt8>, of id: AgentID) {
+        let bytes = Array(bytes)
+        guard bytes.count == Self.byteCount else { return nil }
+        func word(_ at: Int) -> UInt64 {
+            bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: at, as: UInt64.self)) }
+        }
+        let crc = bytes.withUnsafeBytes { qp_crc32c(0, $0.baseAddress, Self.crcAt) }
+        guard word(Self.crcAt) == UInt64(crc), word(0) == Self.magic, let stage = Stage(rawValue: bytes[56]),
+            let standing = Self.standing(bytes[58])
+        else { return nil }
+        moment = Moment(boot: Array(bytes[8..<40]), pidNamespace: word(40))
+        incarnation = word(48)
+        self.stage = stage
+        isReady = bytes[57] == 1
+        spawnedAt = Instant(nanoseconds: Int64(bitPattern: word(64)))
+        launchFingerprint = word(72)
+        memory = AgentMemory(
+            id: id, lastIncarnation: Incarnation(word(80)), restarts: word(88), standing: standing)
+        memory.isRestarting = bytes[59] == 1
+        memory.attempt = UInt32(clamping: word(96))
+        memory.nextStart = word(104) == 0 ? nil : Instant(nanoseconds: Int64(bitPattern: word(104)))
+        let count = word(112)
+        guard count <= UInt64(Self.maxRestartTimes) else { return nil }
+        memory.restartTimes = (0..<Int(count)).map { Instant(nanoseconds: Int64(bitPattern: word(120 + 8 * $0))) }
+    }
+
+    init(moment: Moment, memory: AgentMemory) {
+        self.moment = moment
+        self.memory = memory
+    }
+
+    private static let standings: [AgentMemory.Standing] = [.wanted, .stoppedByOperator, .failed, .done]
+    private static func code(_ standing: AgentMemory.Standing) -> UInt8 {
+        UInt8(standings.firstIndex(of: standing) ?? 0)
+    }
+    private static func standing(_ code: UInt8) -> AgentMemory.Standing? {
+        standings.indices.contains(Int(code)) ? standings[Int(code)] : nil
+    }
+}
+
+/// What a new-born process writes about itself behind the `LifeRecord`, before it executes anything of the agent's
+/// (`struct qp_birth`): so its identity is on record whenever its supervisor dies.
+struct Birth: Equatable {
+    var incarnation: UInt64
+    var pid: pid_t
+    var startTicks: UInt64
+
+    /// nil: never written, or not whole.
+    init?(_ bytes: some Collection<UInt8>) {
+        let bytes = Array(bytes)
+        guard bytes.count == MemoryLayout<qp_birth>.size else { return nil }
+        var birth = qp_birth()
+        withUnsafeMutableBytes(of: &birth) { $0.copyBytes(from: bytes) }
+        guard qp_birth_is_whole(&birth) == 1 else { return nil }
+        incarnation = birth.incarnation
+        pid = birth.pid
+        startTicks = birth.start_ticks
+    }
+}

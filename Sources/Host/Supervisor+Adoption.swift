@@ -1,0 +1,200 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// Crash-only: what this supervisor knows is on record for its successor at every moment, and whoever starts here takes
+/// over what lives.
+extension Supervisor {
+    // MARK: - For a successor
+
+    func remember(_ id: AgentID) {
+        guard let agent = agents[id] else { return }
+        do { try remember(agent) } catch { complain(agent.name, "its state is not on record: \(error)") }
+    }
+
+    /// Brings the agent's record in line with what is decided and what is alive.
+    func remember(_ agent: AgentRuntime) throws {
+        guard let memory = fleet.memory(of: agent.id) else { return }
+        var record = LifeRecord(moment: moment, memory: memory)
+        record.memory.restartTimes = memory.restartTimes.suffix(LifeRecord.maxRestartTimes)
+        if let process = agent.process {
+            record.stage = process.stage
+            record.incarnation = process.incarnation.number
+            record.isReady = process.isReady
+            record.spawnedAt = process.spawnedAt
+            record.launchFingerprint = process.launchFingerprint
+        }
+        try agent.life.write(record)
+    }
+
+    private func complain(_ name: String, _ message: String) {
+        record(kind: "supervisor", agent: name, message: "\(name): \(message)")
+        console.line("\(name): \(message)")
+    }
+
+    // MARK: - From a predecessor
+
+    /// Before any socket is made: those that living agents hold are got back from them.
+    func inheritSockets() {
+        guard let inheritance else { return }
+        var (open, refused) = inheritance.listeners(in: runDirectory.wires)
+        for (path, listener) in handover.listeners where path.hasPrefix(runDirectory.wires + "/") {
+            open[path] = listener
+        }
+        var lent: Set<String> = []
+        for survivor in inheritance.survivors where refused > 0 {
+            let wiring = plan.graph.wiring(for: survivor.id.name, runDirectory: runDirectory.path)
+            lent.formUnion(wiring.boundPorts.map { String($0.listener.endpoint.trimmingPrefix("ipc://")) })
+        }
+        sockets.inherit(open, lent: lent.subtracting(open.keys))
+    }
+
+    /// Takes over every living agent and restarts none; reports those that ended unseen; ends what belongs to nobody.
+    func takeOver() {
+        guard let inheritance else { return }
+        self.inheritance = nil
+        defer { handover.close() }
+        for complaint in inheritance.complaints {
+            record(kind: "supervisor", message: complaint)
+            console.line(complaint)
+        }
+        let isClear = containment.clearPredecessors { inheritance.keeps(agent: $0, incarnation: $1) }
+        groups.tree.clearLeftovers(
+            keeping: Set(inheritance.survivors.map { CgroupTree.groupName($0.id.name, $0.life.record.incarnation) }))
+        for (id, life) in inheritance.lives.sorted(by: { $0.key < $1.key }) {
+            switch life.leader {
+            case .alive(let pid, let pidfd): adopt(id, life.record, pid, pidfd)
+            case .ended(let pid): mourn(id, life.record, pid, isClear: isClear)
+            // Its end is on record, and what it left behind is gone.
+            case .concluded where isClear: break
+            case .concluded: submit(.adopt(survivor(id, life.record, pid: nil, isReady: false)))
+            }
+        }
+        if adopted > 0 {
+            let message = "took over \(adopted) living \(adopted == 1 ? "agent" : "agents") of the supervisor before"
+            record(kind: "supervisor", message: message)
+            console.line(message)
+        }
+    }
+
+    private func survivor(_ id: AgentID, _ record: LifeRecord, pid: pid_t?, isReady: Bool) -> Survivor {
+        Survivor(
+            id: id, incarnation: Incarnation(record.incarnation), pid: pid, isReady: isReady,
+            spawnedAt: record.spawnedAt, launchFingerprint: record.launchFingerprint,
+            isRestarting: record.memory.isRestarting)
+    }
+
+    private func adopt(_ id: AgentID, _ record: LifeRecord, _ pid: pid_t, _ pidfd: Descriptor) {
+        let incarnation = Incarnation(record.incarnation)
+        guard let agent = runtime(of: id) else { return }
+        var process = AgentRuntime.Process(incarnation: incarnation)
+        process.pid = pid
+        process.isAnnounced = true
+        process.isInherited = true
+        process.isReady = isReady(agent, record)
+        process.spawnedAt = record.spawnedAt
+        process.launchFingerprint = record.launchFingerprint
+        process.group = groups.find(agent: agent.name, incarnation: record.incarnation, limits: agent.limits) {
+            [weak self] in self?.ranOutOfMemory(id, incarnation)
+        }
+        agent.process = process
+        agent.log.begin(incarnation: record.incarnation)
+        do {
+            try exits.adopt(pid, pidfd) { [unowned self] in exited(id, incarnation, $0) }
+        } catch {
+            // Unwatched it would run unsupervised: it must not run at all.
+            complain(agent.name, "its process can't be watched, so it is ended: \(error)")
+            _ = qp_pidfd_send_signal(pidfd.raw, SIGKILL)
+            return mourn(id, record, pid, isClear: false)
+        }
+        leaders[pid] = id
+        adopted += 1
+        submit(.adopt(survivor(id, record, pid: pid, isReady: process.isReady)))
+        if !process.isReady { presumeReady(agent, incarnation) }
+    }
+
+    /// An agent that is alive and no longer configured is taken over in order to be stopped.
+    private func runtime(of id: AgentID) -> AgentRuntime? {
+        if let agent = agents[id] { return agent }
+        let plan = AgentPlan(
+            manifest: Manifest(name: id.name, executable: ""), manifestFile: nil, folder: runDirectory.path,
+            executablePath: nil)
+        let limits = LimitPlan(
+            plan.manifest.limits, sandbox: plan.manifest.sandbox, support: limitSupport, account: nil,
+            hardLimit: Self.hardLimit)
+        do {
+            try addAgent(plan, Wiring(agent: id.name, ports: [:]), limits, nil)
+        } catch {
+            complain(id.name, "it can't be taken over: \(error)")
+        }
+        return agents[id]
+    }
+
+    private func isReady(_ agent: AgentRuntime, _ record: LifeRecord) -> Bool {
+        record.isReady || agent.plan.manifest.readiness == .exec
+            || WireStatistics.isReady(folder: agent.folder, incarnation: record.incarnation) ?? false
+    }
+
+    /// What is not built on the SDK may have said READY while nobody listened; it will not say so again.
+    private func presumeReady(_ agent: AgentRuntime, _ incarnation: Incarnation) {
+        loop.schedule(afterMs: Limits.joinTimeout.count / 1_000_000) { [weak self, weak agent] in
+            guard let self, let agent, agent.process?.incarnation == incarnation,
+                WireStatistics.isReady(folder: agent.folder, incarnation: incarnation.number) == nil
+            else { return }
+            submit(.ready(agent.id, incarnation))
+        }
+    }
+
+    /// It ended while nobody looked: reported now, and its policy decides.
+    private func mourn(_ id: AgentID, _ record: LifeRecord, _ pid: pid_t?, isClear: Bool) {
+        let incarnation = Incarnation(record.incarnation)
+        guard let agent = runtime(of: id) else { return }
+        var process = AgentRuntime.Process(incarnation: incarnation)
+        process.isAnnounced = true
+        process.isInherited = true
+        process.isReady = record.isReady
+        process.spawnedAt = record.spawnedAt
+        process.stage = .alive
+        agent.process = process
+        agent.log.begin(incarnation: record.incarnation)
+        // Whatever it wrote before its end is still in its pipes, if somebody kept them open.
+        agent.log.drainAll()
+        submit(.adopt(survivor(id, record, pid: pid ?? 0, isReady: record.isReady)))
+        if isClear {
+            agent.process?.stage = .clearing
+            submit(.treeEmpty(id, incarnation))
+        }
+        submit(.exited(id, incarnation, ExitReport(ending(ofZombie: pid))))
+    }
+
+    /// After an upgrade in place it is still our child, and waits to be reaped.
+    private func ending(ofZombie pid: pid_t?) -> ExitReport.Ending {
+        var exit = qp_exit()
+        guard let pid, qp_reap(pid, &exit) == 0, exit.pid == pid else { return .unknown }
+        return exit.code == CLD_EXITED ? .exited(code: exit.status) : .signalled(exit.status)
+    }
+}
+
+extension FleetEffect {
+    /// The agent it is about.
+    var agent: AgentID? {
+        switch self {
+        case .spawn(let id, _), .signal(let id, _, _), .killTree(let id, _), .arm(let id, _), .ended(let id, _),
+            .forgotten(let id):
+            id
+        case .transition(let transition): transition.id
+        case .escalated, .reply, .fleetStopped: nil
+        }
+    }
+}
+
+extension FleetEvent {
+    /// The agent an operator's word is about: that may change what is remembered without any effect.
+    var commanded: AgentID? {
+        switch self {
+        case .start(_, let id), .stop(_, let id), .restart(_, let id), .treeEmpty(let id, _): id
+        default: nil
+        }
+    }
+}

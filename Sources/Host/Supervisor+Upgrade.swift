@@ -1,0 +1,73 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// Replaces the supervisor's own program while every agent runs on: same pid, same children, and the way of a crash.
+extension Supervisor {
+    /// How long launches that are under way may take before the change.
+    static let quietLimitMs: Int64 = 5_000
+
+    /// Checks the program at our own path, then executes it. A bad one changes nothing, and the asker hears why.
+    func upgrade(for request: CommandTable.Pending?) {
+        let request = request ?? CommandTable.Pending(verb: "upgrade", client: nil, requestID: nil, agents: [])
+        guard upgradeMailbox == nil, !isStopping else {
+            return refuseUpgrade(
+                request, isStopping ? "the supervisor is stopping" : "an upgrade is under way already")
+        }
+        let check = UpgradeCheck(program: options.program, configurationFile: options.configurationFile)
+        do {
+            let mailbox = try Mailbox<String?>()
+            let source = try mailbox.attach(to: loop) { [unowned self] problem in
+                if let source = upgradeMailbox?.source { loop.remove(source) }
+                upgradeMailbox = nil
+                if let problem { refuseUpgrade(request, problem) } else { prepareUpgrade(request) }
+            }
+            upgradeMailbox = (mailbox, source)
+            Thread.detachNewThread { mailbox.post(check.run()) }
+        } catch {
+            refuseUpgrade(request, "\(error)")
+        }
+    }
+
+    private func refuseUpgrade(_ request: CommandTable.Pending, _ problem: String) {
+        record(kind: "upgrade", message: "upgrade refused, nothing has changed: \(problem)")
+        console.line("upgrade refused: \(problem)")
+        request.client?.refuse(
+            request.requestID, ControlError(.refused, "upgrade refused, nothing has changed: \(problem)"))
+    }
+
+    private func prepareUpgrade(_ request: CommandTable.Pending) {
+        guard !isStopping else { return refuseUpgrade(request, "the supervisor is stopping") }
+        let deadline = EventLoop.now() + .milliseconds(Self.quietLimitMs)
+        whenQuiet(until: deadline) { [unowned self] in
+            record(kind: "upgrade", message: "executing \(options.program)")
+            console.line("upgrading: executing \(options.program), pid \(getpid()) stays")
+            request.client?.answer(
+                request.requestID, CommandReport(message: "upgrading, pid \(getpid()) stays", agents: []))
+            // The answer gets its chance to leave before the connection ends.
+            let words = EventLoop.now() + .milliseconds(Self.lastWordsMs)
+            whenFlushed(until: words) { [unowned self] in execute() }
+        }
+    }
+
+    private func whenQuiet(until deadline: Instant, _ then: @escaping () -> Void) {
+        if launcher.isQuiet || EventLoop.now() >= deadline { return then() }
+        loop.schedule(afterMs: 2) { [unowned self] in whenQuiet(until: deadline, then) }
+    }
+
+    private func whenFlushed(until deadline: Instant, _ then: @escaping () -> Void) {
+        if control.isFlushed || EventLoop.now() >= deadline { return then() }
+        loop.schedule(afterMs: 2) { [unowned self] in whenFlushed(until: deadline, then) }
+    }
+
+    private func execute() {
+        for id in agents.keys { remember(id) }
+        for agent in agents.values { agent.log.takeWaiting() }
+        link.announceUpgrade()
+        let kept = [notify.handle] + sockets.handles + agents.values.flatMap(\.log.handles)
+        let error = Handover.execute(options.program, CommandLine.arguments, keeping: kept)
+        record(kind: "upgrade", message: "upgrade failed, nothing has changed: \(error)")
+        console.line("upgrade failed: \(error)")
+    }
+}

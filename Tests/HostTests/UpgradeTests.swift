@@ -1,0 +1,89 @@
+import CLinux
+import Foundation
+import Testing
+import Wire
+
+@testable import Host
+
+/// The supervisor's program is replaced while its agents run.
+@Suite("Supervisor: upgrade", .serialized) struct UpgradeTests {
+    /// A rig whose programs are copies that can be replaced.
+    private func rig() throws -> (rig: SupervisorRig, program: String) {
+        let rig = try SupervisorRig()
+        mkdir("\(rig.path)/bin", 0o755)
+        for name in ["supervisor", "agent-launcher"] {
+            try FileManager.default.copyItem(atPath: try Binaries.path(of: name), toPath: "\(rig.path)/bin/\(name)")
+        }
+        rig.programs = "\(rig.path)/bin"
+        return (rig, "\(rig.path)/bin/supervisor")
+    }
+
+    private func replace(_ program: String, by source: String? = nil, script: String? = nil) throws {
+        let fresh = program + ".new"
+        if let source { try FileManager.default.copyItem(atPath: source, toPath: fresh) }
+        if let script {
+            try Data(script.utf8).write(to: URL(fileURLWithPath: fresh))
+            chmod(fresh, 0o755)
+        }
+        rename(fresh, program)
+    }
+
+    @Test("the new program keeps the pid, takes everybody over, and loses no line")
+    func upgrades() throws {
+        let (rig, program) = try rig()
+        try rig.agent("counter", AdoptionTests.counter, manifest: "")
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        let counter = try rig.waitFor("counter", .running)
+        let sleeper = try rig.waitFor("sleeper", .running)
+        let pid = try rig.status().supervisor.pid
+        for round in 1...3 {
+            try replace(program, by: try Binaries.path(of: "supervisor"))
+            let started = try rig.status().supervisor.startedAt
+            if round == 2 {
+                kill(pid, SIGUSR2)
+            } else {
+                #expect(try rig.call(.upgrade).refusal == nil)
+            }
+            try rig.wait("the new program serves") {
+                guard let client = ControlLine(path: "\(rig.path)/run/control.sock"),
+                    let report = try? client.call(.status).report(StatusReport.self)
+                else { return false }
+                return report.supervisor.startedAt != started && report.supervisor.adopted == 2
+            }
+            rig.reconnect()
+            #expect(try rig.status().supervisor.pid == pid)
+            #expect(try rig.agent("counter").pid == counter.pid)
+            #expect(try rig.agent("sleeper").pid == sleeper.pid)
+        }
+        // Still our children: their ends are told as they are.
+        kill(try #require(sleeper.pid), SIGKILL)
+        let again = try rig.waitFor("sleeper", .running, incarnation: 2)
+        #expect(again.lastExit?.signal == "SIGKILL")
+        #expect(try rig.stop() == 0)
+        #expect(rig.survivors().isEmpty)
+        let log = try String(contentsOfFile: "\(rig.path)/run/logs/counter.log", encoding: .utf8)
+        let numbers = log.split(separator: "\n").compactMap { line -> Int? in
+            line.range(of: " out line ").flatMap { Int(line[$0.upperBound...]) }
+        }
+        #expect(numbers == Array(1...(numbers.last ?? 1)), "every line once, in order")
+    }
+
+    @Test("a bad program changes nothing, and the asker hears why")
+    func refused() throws {
+        let (rig, program) = try rig()
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        let sleeper = try rig.waitFor("sleeper", .running)
+        try replace(program, script: "#!/bin/sh\necho 'no such key: x' >&2\nexit 78\n")
+        let told = try #require(try rig.call(.upgrade).refusal)
+        #expect(
+            told.contains("nothing has changed") && told.contains("78") && told.contains("no such key: x"), "\(told)")
+        try replace(program, script: "not a program at all")
+        #expect(try rig.call(.upgrade).refusal != nil)
+        unlink(program)
+        #expect(try #require(try rig.call(.upgrade).refusal).contains("missing"))
+        #expect(try rig.agent("sleeper").pid == sleeper.pid)
+        #expect(try rig.stop() == 0)
+    }
+}
