@@ -7,11 +7,12 @@
 #   make bench-supervision        this supervisor beside runit, s6 and supervisord
 #   make soak                     a million simulated fault histories of the supervisor's core
 #   make soak-wires               200,000 simulated fault histories of durable wires
+#   make model                    the protocol of durable wires in a model checker
 #   make lint | format | proto | clean | deps | build
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: soak-wires run test build bench bench-supervision soak lint format proto clean deps
+.PHONY: soak-wires model run test build bench bench-supervision soak lint format proto clean deps
 
 SWIFT_BUILD := swift build
 # Static Swift runtime: starts four times as fast, and runs where no Swift is installed. Stripped: half the size.
@@ -64,6 +65,11 @@ SCHEDULES ?= 200000
 soak-wires: deps
 	QP_SIM_SCHEDULES=$(SCHEDULES) swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak --disable-xctest \
 		--filter DeliverySimulationTests
+
+# The protocol of durable wires, checked exhaustively within small bounds; every seeded bug must be found. MODEL_DEEP=1 for more.
+model:
+	@.ci/deps spin gcc libc6-dev
+	@Tests/Model/check
 
 # Regenerates Sources/Wire/Generated from the schema; the result is committed.
 proto:
