@@ -19,6 +19,9 @@ public enum AgentProcess {
     }
 
     private static func run<A: Agent>(_ agent: A.Type, durability: DurableSupport<A>?) -> Never {
+        if getenv(SettingsCheck.variable) != nil {
+            SettingsCheck.run(agent, environmentVariables(), arguments: Array(CommandLine.arguments.dropFirst()))
+        }
         let shell: AgentShell<A>
         do {
             let signals = try SignalDescriptor()

@@ -8,9 +8,8 @@ extension Settings {
     ) throws -> Value {
         let text = try decimal(key, default: value.description)
         guard let parsed = Value(text), range.contains(parsed) else {
-            throw AgentFailure(
-                "'settings.\(key)' must be an exact decimal in quotes from \(range.lowerBound) to "
-                    + "\(range.upperBound), not \"\(text)\"; correct agent.json or supervisor.json")
+            return try wrong(
+                key, "an exact decimal in quotes from \(range.lowerBound) to \(range.upperBound)", .text(text), value)
         }
         return parsed
     }

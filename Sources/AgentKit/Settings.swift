@@ -6,16 +6,27 @@ public struct Settings {
 
     private final class Reads {
         var keys: Set<String> = []
+        /// Nil: the first wrong value is thrown.
+        var errors: [String]?
     }
 
     public init(_ values: [String: SettingValue] = [:]) {
         self.values = values
     }
 
+    /// - Parameter collecting: a wrong value is noted and read as its default, so that all of them are found at once.
+    init(_ values: [String: SettingValue], collecting: Bool) {
+        self.values = values
+        if collecting { reads.errors = [] }
+    }
+
+    /// What was wrong, in the order read.
+    var collected: [String] { reads.errors ?? [] }
+
     public func number(_ key: String, default value: Double, in range: ClosedRange<Double>) throws -> Double {
         guard let found = read(key) else { return value }
         guard case .number(let number) = found, range.contains(number) else {
-            throw wrong(key, "a number from \(range.lowerBound) to \(range.upperBound)", found)
+            return try wrong(key, "a number from \(range.lowerBound) to \(range.upperBound)", found, value)
         }
         return number
     }
@@ -23,20 +34,20 @@ public struct Settings {
     public func integer(_ key: String, default value: Int, in range: ClosedRange<Int>) throws -> Int {
         guard let found = read(key) else { return value }
         guard case .number(let number) = found, let integer = Int(exactly: number), range.contains(integer) else {
-            throw wrong(key, "a whole number from \(range.lowerBound) to \(range.upperBound)", found)
+            return try wrong(key, "a whole number from \(range.lowerBound) to \(range.upperBound)", found, value)
         }
         return integer
     }
 
     public func flag(_ key: String, default value: Bool) throws -> Bool {
         guard let found = read(key) else { return value }
-        guard case .flag(let flag) = found else { throw wrong(key, "true or false", found) }
+        guard case .flag(let flag) = found else { return try wrong(key, "true or false", found, value) }
         return flag
     }
 
     public func text(_ key: String, default value: String) throws -> String {
         guard let found = read(key) else { return value }
-        guard case .text(let text) = found else { throw wrong(key, "a text", found) }
+        guard case .text(let text) = found else { return try wrong(key, "a text", found, value) }
         return text
     }
 
@@ -44,18 +55,20 @@ public struct Settings {
     public func choice(_ key: String, default value: String, of choices: [String]) throws -> String {
         let text = try text(key, default: value)
         guard choices.contains(text) else {
-            throw wrong(key, "one of \(choices.joined(separator: ", "))", .text(text))
+            return try wrong(key, "one of \(choices.joined(separator: ", "))", .text(text), value)
         }
         return text
     }
 
     public func texts(_ key: String, default value: [String]) throws -> [String] {
         guard let found = read(key) else { return value }
-        guard case .list(let list) = found else { throw wrong(key, "a list of texts", found) }
-        return try list.map { element in
-            guard case .text(let text) = element else { throw wrong(key, "a list of texts", found) }
-            return text
+        guard case .list(let list) = found else { return try wrong(key, "a list of texts", found, value) }
+        var texts: [String] = []
+        for element in list {
+            guard case .text(let text) = element else { return try wrong(key, "a list of texts", found, value) }
+            texts.append(text)
         }
+        return texts
     }
 
     /// Decimal numbers that must not pass through binary floating point (prices, quantities): written as a text,
@@ -80,8 +93,14 @@ public struct Settings {
         return values[key]
     }
 
-    private func wrong(_ key: String, _ expected: String, _ found: SettingValue) -> AgentFailure {
-        AgentFailure("'settings.\(key)' must be \(expected), not \(found); correct agent.json or supervisor.json")
+    /// The default, when errors are collected.
+    func wrong<Value>(
+        _ key: String, _ expected: String, _ found: SettingValue, _ value: Value
+    ) throws -> Value {
+        let error = "'settings.\(key)' must be \(expected), not \(found); correct agent.json or supervisor.json"
+        guard reads.errors != nil else { throw AgentFailure(error) }
+        reads.errors?.append(error)
+        return value
     }
 }
 

@@ -6,8 +6,10 @@ import Wire
 enum AgentEnvironment {
     static let inherited = [
         "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "FEED", "PACE",
-        "TEXT_FEED", "VOLUME_FEED", "SWIFT_BACKTRACE",
+        "TEXT_FEED", "VOLUME_FEED", "SWIFT_BACKTRACE", oneShot,
     ]
+    /// Set to 1 in a run that is to end by itself: sources that could go on for ever come to an end of their own.
+    static let oneShot = "QP_ONE_SHOT"
 
     static func make(
         manifest: Manifest, incarnation: UInt64, runDirectory: String, notifySocket: String, wiring: Wiring,

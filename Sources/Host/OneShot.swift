@@ -30,6 +30,7 @@ public final class OneShot {
 
     public init(_ supervisor: Supervisor) {
         self.supervisor = supervisor
+        supervisor.inheritedEnvironment[AgentEnvironment.oneShot] = "1"
         supervisor.hooks.exhausted = { [unowned self] _ in look() }
         let transition = supervisor.hooks.transition
         supervisor.hooks.transition = { [unowned self] in
@@ -39,14 +40,10 @@ public final class OneShot {
         supervisor.loop.schedule(afterMs: Self.patienceMs) { [unowned self] in look() }
     }
 
-    /// sysexits.h EX_CONFIG: what an agent ends with whose settings or files are wrong. Starting it again will not help.
-    static let configurationExit: Int32 = 78
-
     /// A run that one of its agents cannot take part in is over at once, with that agent's reason.
     private func noteEnd(of transition: Transition) {
         let agent = supervisor.agents[transition.id]
-        let isHopeless = transition.to == .backoff && agent?.lastExit?.code == Self.configurationExit
-        guard !isOver, isHopeless || transition.to == .failed else { return }
+        guard !isOver, transition.to == .failed else { return }
         let reason = agent?.plan.errors.first?.description ?? agent?.trouble ?? "it has failed"
         end(.stuck(reason: "\(transition.id): \(reason)"))
     }

@@ -60,7 +60,7 @@ public final class Supervisor {
     let limitSupport: LimitSupport
     let sockets: WireSockets
     let scratch = ScratchBuffer()
-    let inheritedEnvironment = ProcessInfo.processInfo.environment
+    var inheritedEnvironment = ProcessInfo.processInfo.environment
     let openFiles: OpenFilesLimit
     var notify: NotifySocket!
     /// Operators' commands to agents.

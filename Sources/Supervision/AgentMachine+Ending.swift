@@ -84,6 +84,7 @@ extension AgentMachine {
     private mutating func judge(_ exit: ExitReport, _ reason: StopReason?, at turn: Turn) -> Sequel {
         guard spec.isRunnable else { return .fail(.misconfigured) }
         if exit.execFailed { return judgeExecFailure(at: turn) }
+        if exit.rejectsConfiguration { return .fail(.rejectedConfiguration) }
         return callsForRestart(exit, reason) ? draw(at: turn) : .finish
     }
 
@@ -212,7 +213,7 @@ extension Sequel {
         switch self {
         case .retry(_, .spawnRetry): .spawnFailed
         case .fail(.tooManyRestarts), .fail(.tooManyGroupRestarts): .tooManyRestarts
-        case .fail(.misconfigured): .misconfigured
+        case .fail(.misconfigured), .fail(.rejectedConfiguration): .misconfigured
         case .fail(.cannotExecute): .cannotExecute
         case .fail(.survivors): .survivors
         case .stay, .start, .rejoin, .judge, .retry, .finish: .ended

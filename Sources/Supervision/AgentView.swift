@@ -23,6 +23,8 @@ public enum FailureReason: Hashable, Sendable {
     case tooManyGroupRestarts
     /// Its configuration has errors.
     case misconfigured
+    /// It ended with 78 (EX_CONFIG): its settings, ports or files are wrong, and the next start would end the same way.
+    case rejectedConfiguration
     /// The program cannot be executed (missing, no permission, wrong architecture) and has never run as configured.
     case cannotExecute
     /// Processes of the last incarnation survive SIGKILL (uninterruptible sleep); nothing is spawned over them.

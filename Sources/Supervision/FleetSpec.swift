@@ -74,21 +74,25 @@ public struct FleetSpecError: Error, Hashable, Sendable, CustomStringConvertible
         /// Some of these start after one another in a ring; the others start after a member of it.
         case cycle([AgentID])
         case tooManyAgents(Int)
+        case mixedInput(MixedInput)
     }
 
     public let problems: [Problem]
 
+    public var description: String { problems.map(\.description).joined(separator: "; ") }
+}
+
+extension FleetSpecError.Problem: CustomStringConvertible {
+    /// What is wrong and what to do.
     public var description: String {
-        problems.map { problem in
-            switch problem {
-            case .duplicateAgent(let id): "two agents are named \(id): rename one"
-            case .duplicateGroup(let id): "two groups are named \(id): rename one"
-            case .unknownGroup(let agent, let group): "\(agent) belongs to the unknown group \(group)"
-            case .unknownStartAfter(let agent, let earlier): "\(agent) starts after the unknown agent \(earlier)"
-            case .cycle(let ids):
-                "start order has a cycle among \(ids.map(\.name).joined(separator: ", ")): break it"
-            case .tooManyAgents(let count): "\(count) agents, at most \(Limits.maxAgents) are supervised"
-            }
-        }.joined(separator: "; ")
+        switch self {
+        case .duplicateAgent(let id): "two agents are named \(id): rename one"
+        case .duplicateGroup(let id): "two groups are named \(id): rename one"
+        case .unknownGroup(let agent, let group): "\(agent) belongs to the unknown group \(group)"
+        case .unknownStartAfter(let agent, let earlier): "\(agent) starts after the unknown agent \(earlier)"
+        case .cycle(let ids): "start order has a cycle among \(ids.map(\.name).joined(separator: ", ")): break it"
+        case .mixedInput(let mixed): mixed.description
+        case .tooManyAgents(let count): "\(count) agents, at most \(Limits.maxAgents) are supervised"
+        }
     }
 }

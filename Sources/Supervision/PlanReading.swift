@@ -6,6 +6,7 @@ extension FleetSpec {
     ///
     /// - Parameters:
     ///   - launchFingerprint: see ``AgentSpec/launchFingerprint``.
+    /// - Throws: every problem found at once.
     /// - Returns: the specification, and the wires that the start order does not follow.
     public static func reading(
         _ plan: Wire.FleetPlan, launchFingerprint: (AgentPlan) -> UInt64
@@ -25,8 +26,11 @@ extension FleetSpec {
                 launchFingerprint: launchFingerprint(agent))
         }
         let spec = try FleetSpec(agents: agents, groups: plan.configuration.pipelines.map(GroupSpec.init))
-        let feedback = Set(order.feedback)
-        return (spec, Set(plan.graph.edges.filter { feedback.contains(StartOrder.Edge($0)) }))
+        let waysBack = Set(order.feedback)
+        let feedback = Set(plan.graph.edges.filter { waysBack.contains(StartOrder.Edge($0)) })
+        let mixed = MixedInput.all(in: plan.graph, feedback: feedback)
+        guard mixed.isEmpty else { throw FleetSpecError(problems: mixed.map { .mixedInput($0) }) }
+        return (spec, feedback)
     }
 }
 

@@ -21,6 +21,11 @@ public struct ExitReport: Hashable, Sendable {
         self.execFailed = execFailed
     }
 
+    /// EX_CONFIG of sysexits.h: what an agent ends with that cannot work with its settings, ports or files.
+    public static let configurationExit: Int32 = 78
+
+    var rejectsConfiguration: Bool { ending == .exited(code: Self.configurationExit) && !memoryLimitHit }
+
     /// Only exit code 0 is a normal end. An exit nobody saw counts as abnormal: a needless restart is the lesser evil.
     var isNormal: Bool { ending == .exited(code: 0) && !memoryLimitHit && !execFailed }
 }

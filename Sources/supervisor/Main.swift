@@ -16,14 +16,17 @@ import Wire
     @Option(name: .long, help: ArgumentHelp("The configuration.", valueName: "file"))
     var config = "supervisor.json"
 
-    @Flag(name: .long, help: "Check the configuration, list every error, and exit.")
+    @Flag(name: .long, help: "Check the configuration and the agents' settings, list every error, and exit.")
     var check = false
 
     @Flag(
         name: .long,
         help: ArgumentHelp(
             "Run once: end when every source is exhausted and everything in flight is handled, and print a summary.",
-            discussion: "The summary is also written to summary.json in the run directory."))
+            discussion: """
+                The summary is also written to summary.json in the run directory. Without a recording (FEED), the simulated \
+                market ends after a minute of market time and the made-up headlines are told once.
+                """))
     var untilIdle = false
 
     @Flag(name: .long, help: "Print nothing about the agents.")
@@ -40,12 +43,14 @@ import Wire
         case .success(let loaded): plan = loaded
         case .failure(let errors): throw fail(errors.errors.map(\.description), Self.configurationExit)
         }
+        let fleetErrors = PlanCheck.fleetErrors(plan)
         if check {
-            let errors = plan.agentErrors
-            guard errors.isEmpty else { throw fail(errors.map(\.description), Self.configurationExit) }
+            let errors = fleetErrors + PlanCheck.agentErrors(plan)
+            guard errors.isEmpty else { throw fail(errors, Self.configurationExit) }
             print("\(file): \(plan.agents.count) agents, \(plan.graph.edges.count) wires, no errors")
             return
         }
+        guard fleetErrors.isEmpty else { throw fail(fleetErrors, Self.configurationExit) }
         var options = Supervisor.Options(configurationFile: file, programDirectory: programs)
         options.isQuiet = quiet
         let code: Int32

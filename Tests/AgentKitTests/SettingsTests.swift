@@ -26,6 +26,23 @@ import Testing
         #expect("\(error!)".hasPrefix("'settings.window' must be a whole number from 1 to 100, not "))
     }
 
+    @Test func collectsEveryWrongValueAndGoesOnWithDefaults() throws {
+        let settings = Settings(
+            [
+                "window": .text("x"), "on": .number(1), "mode": .text("c"), "list": .list([.number(1)]),
+                "fee": .number(2),
+            ],
+            collecting: true)
+        #expect(try settings.integer("window", default: 7, in: 1...100) == 7)
+        #expect(try settings.flag("on", default: true))
+        #expect(try settings.choice("mode", default: "a", of: ["a", "b"]) == "a")
+        #expect(try settings.texts("list", default: ["z"]) == ["z"])
+        #expect(try settings.decimal("fee", default: "0.2") == "0.2")
+        #expect(settings.collected.count == 5)
+        #expect(settings.collected[2].hasPrefix("'settings.mode' must be one of a, b, not \"c\""))
+        try settings.requireAllRead()
+    }
+
     @Test func namesKeysThatNobodyReads() throws {
         let settings = Settings(["windw": .number(3)])
         _ = try settings.integer("window", default: 1, in: 1...100)

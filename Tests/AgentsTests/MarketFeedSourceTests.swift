@@ -62,6 +62,18 @@ import Wire
         #expect(first.exchangeTimeNs == 1_700_000_000_000_000_000)
     }
 
+    @Test func theSimulatedMarketEndsInAOneShotRun() throws {
+        var bench = try bench(["QP_ONE_SHOT": "1"], settings: ["pace": .text("max")])
+        bench.start()
+        var last: Int64 = 0
+        for _ in 0..<10_000 where !bench.isExhausted {
+            for case .bookUpdate(let update) in bench.turn().map(\.payload) { last = update.exchangeTimeNs }
+        }
+        #expect(bench.isExhausted)
+        let span = last - 1_700_000_000_000_000_000
+        #expect(span > 50_000_000_000 && span <= MarketSource.oneShotNs + 5_000_000_000)
+    }
+
     @Test func saysWhatIsWrong() throws {
         let folder = FeedFolder()
         let text = folder.write("notes.txt", "hello\n")

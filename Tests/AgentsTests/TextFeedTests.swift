@@ -51,6 +51,19 @@ import Wire
         #expect(PublishedTime.parse(text) == expected)
     }
 
+    @Test func madeUpHeadlinesEndInAOneShotRunAndByRounds() throws {
+        func count(_ environment: [String: String], _ settings: [String: SettingValue]) throws -> Int {
+            var bench = try bench(environment.merging(["PACE": "max"]) { $1 }, settings: settings)
+            var sent = items(bench.start()).count
+            while !bench.isExhausted, sent < 1_000 { sent += items(bench.turn()).count }
+            return sent
+        }
+        #expect(try count(["QP_ONE_SHOT": "1"], [:]) == Headlines.texts.count)
+        #expect(try count(["QP_ONE_SHOT": "1"], ["rounds": .number(3)]) == 3 * Headlines.texts.count)
+        #expect(try count([:], ["rounds": .number(2)]) == 2 * Headlines.texts.count)
+        #expect(try count([:], [:]) >= 1_000, "endless unless told otherwise")
+    }
+
     @Test func readsCSVWithHeader() throws {
         let folder = FeedFolder()
         let path = folder.write(

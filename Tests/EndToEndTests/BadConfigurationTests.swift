@@ -96,6 +96,25 @@ extension EndToEnd {
                     """,
                 ], words: ["without a risk approval", "Sizing.out → Router.in", "role risk"], file: "agent.json"),
             Fault(
+                testDescription: "an input that mixes a way forward and a way back", configuration: "{}",
+                agents: [
+                    "Alpha": """
+                    { "executable": "misbehave", "role": "alpha",
+                      "inputs": { "back": { "type": "Signal", "delivery": "queue", "from": ["Feed.items", "Late.echo"] } },
+                      "outputs": { "out": { "type": "Signal", "delivery": "queue" } } }
+                    """,
+                    "Feed": """
+                    { "executable": "misbehave", "role": "ingest",
+                      "outputs": { "items": { "type": "Signal", "delivery": "queue" } } }
+                    """,
+                    "Late": """
+                    { "executable": "misbehave", "role": "sizing",
+                      "inputs": { "in": { "type": "Signal", "delivery": "queue", "from": "Alpha.out" } },
+                      "outputs": { "echo": { "type": "Signal", "delivery": "queue" } } }
+                    """,
+                ],
+                words: ["Alpha.back", "Feed.items on the way forward", "Late.echo on the way back", "second input"]),
+            Fault(
                 testDescription: "two agents of one name", configuration: "{}",
                 agents: ["Other": #"{ "name": "A", "executable": "misbehave" }"#],
                 words: ["two agents are called A", "another \"name\""], file: "agent.json"),
@@ -139,6 +158,25 @@ extension EndToEnd {
                 for word in ["\"runDirectroy\"", "logs.files", "\"rloe\""] {
                     #expect(outcome.error.contains(word), "\(outcome.error)")
                 }
+            }
+        }
+
+        @Test("what agents read of their settings is checked too, all of it at once, and none of them is started")
+        func settings() throws {
+            try Place.with { place in
+                try place.adopt()
+                try place.configure(
+                    """
+                    { "agents": { "MarketFeed": { "settings": { "seed": -1, "activity": "much", "pase": 1 } },
+                                  "PaperVenue": { "settings": { "takerFeeBps": 0.2 } } } }
+                    """)
+                let outcome = try place.supervise("--check")
+                #expect(outcome.exit == .code(78))
+                for word in ["'settings.seed'", "'settings.activity'", "'settings.pase'", "'settings.takerFeeBps'"] {
+                    #expect(outcome.error.contains(word), "\(outcome.error)")
+                }
+                #expect(outcome.error.contains("agents/MarketFeed/agent.json: "))
+                #expect(!FileManager.default.fileExists(atPath: place.run), "nothing was made")
             }
         }
 

@@ -83,6 +83,38 @@ import Wire
         #expect(script.state("a") == state)
     }
 
+    @Test(arguments: RestartPolicy.allCases) func whatRejectsItsConfigurationIsGivenUpAtOnce(policy: RestartPolicy)
+        throws
+    {
+        var script = try running { $0.policy = policy }
+        script.die("a", code: 78)
+        #expect(script.state("a") == .failed && script.spawned.isEmpty)
+        #expect(script.fleet.view(of: "a")?.failureReason == .rejectedConfiguration)
+        #expect(script.fleet.view(of: "a")?.restarts == 0)
+        #expect(script.armed("a") == .some(nil), "nothing wakes it up again")
+        // The operator, or a reload that changes it, tries again.
+        script.tell(.start(1, "a"))
+        #expect(script.spawned == ["a"])
+        script.comeUp("a")
+        script.die("a", code: 78)
+        script.tell(.reload(2, try FleetSpec(agents: [.plain("a") { $0.policy = policy }])))
+        #expect(script.spawned.isEmpty, "nothing has changed")
+        script.tell(.reload(3, try FleetSpec(agents: [.plain("a") { $0.launchFingerprint = 9 }])))
+        #expect(script.spawned == ["a"])
+    }
+
+    @Test func aStopIsAStopWhateverTheExitCode() throws {
+        var script = try running()
+        script.tell(.stop(1, "a"))
+        script.die("a", code: 78)
+        #expect(script.state("a") == .stopped)
+        script.tell(.start(2, "a"))
+        script.comeUp("a")
+        script.tell(.restart(3, "a"))
+        script.die("a", code: 78)
+        #expect(script.spawned == ["a"])
+    }
+
     @Test func signalsAndLimitsAreAbnormal() throws {
         for exit in [
             ExitReport(.signalled(15)), ExitReport(.unknown), ExitReport(.exited(code: 0), memoryLimitHit: true),

@@ -10,6 +10,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → .
+          exit 78 → .
           crash → .
           empty → .
           timer → .
@@ -31,6 +32,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → .
+          exit 78 → .
           crash → .
           empty → .
           timer → .
@@ -52,6 +54,7 @@ enum TransitionTable {
           extend → starting
           STOPPING → stopping, leaving, then judge
           exit 0 → clearing, then retry, report exit, kill
+          exit 78 → clearing, then fail, report exit, kill
           crash → clearing, then retry, report signal, kill
           empty → starting
           timer → starting
@@ -73,6 +76,7 @@ enum TransitionTable {
           extend → starting
           STOPPING → stopping, leaving, then judge
           exit 0 → clearing, then retry, report exit, kill
+          exit 78 → clearing, then fail, report exit, kill
           crash → clearing, then retry, report signal, kill
           empty → starting
           timer → starting
@@ -94,6 +98,7 @@ enum TransitionTable {
           extend → .
           STOPPING → stopping, leaving, then judge
           exit 0 → clearing, then retry, report exit, kill
+          exit 78 → clearing, then fail, report exit, kill
           crash → clearing, then retry, report signal, kill
           empty → running
           timer → running
@@ -115,6 +120,7 @@ enum TransitionTable {
           extend → .
           STOPPING → stopping, leaving, then start
           exit 0 → clearing, then start, report exit, kill
+          exit 78 → clearing, then start, report exit, kill
           crash → clearing, then start, report signal, kill
           empty → running, due start
           timer → running, due start
@@ -136,6 +142,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → clearing, then stay byOperator, report operator, kill
+          exit 78 → clearing, then stay byOperator, report operator, kill
           crash → clearing, then stay byOperator, report operator, kill
           empty → stopping, no pid, then stay byOperator
           timer → stopping, killing, then stay byOperator, kill
@@ -157,6 +164,7 @@ enum TransitionTable {
           extend → stopping, asked, then stay byOperator
           STOPPING → .
           exit 0 → clearing, then stay byOperator, report operator, kill
+          exit 78 → clearing, then stay byOperator, report operator, kill
           crash → clearing, then stay byOperator, report operator, kill
           empty → stopping, asked, then stay byOperator
           timer → stopping, killing, then stay byOperator, kill
@@ -178,6 +186,7 @@ enum TransitionTable {
           extend → stopping, leaving, then judge
           STOPPING → .
           exit 0 → clearing, then retry, report exit, kill
+          exit 78 → clearing, then fail, report exit, kill
           crash → clearing, then retry, report signal, kill
           empty → stopping, leaving, then judge
           timer → stopping, killing, then judge, kill
@@ -199,6 +208,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → clearing, then retry, report watchdog
+          exit 78 → clearing, then fail, report watchdog
           crash → clearing, then retry, report watchdog
           empty → stopping, killing, then judge
           timer → stopping, killing, then judge, kill
@@ -220,6 +230,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → .
+          exit 78 → .
           crash → .
           empty → backoff
           timer → clearing, then retry, kill
@@ -241,6 +252,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → .
+          exit 78 → .
           crash → .
           empty → .
           timer → starting, spawn
@@ -262,6 +274,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → .
+          exit 78 → .
           crash → .
           empty → .
           timer → .
@@ -283,6 +296,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → .
+          exit 78 → .
           crash → .
           empty → stopped byOperator
           timer → .
@@ -304,6 +318,7 @@ enum TransitionTable {
           extend → .
           STOPPING → .
           exit 0 → .
+          exit 78 → .
           crash → .
           empty → .
           timer → .

@@ -83,6 +83,7 @@ import Wire
         ("extend", { $0.tell(.extendTimeout("a", 1, by: .seconds(30))) }),
         ("STOPPING", { $0.tell(.stopping("a", 1)) }),
         ("exit 0", { $0.tell(.exited("a", 1, ExitReport(.exited(code: 0)))) }),
+        ("exit 78", { $0.tell(.exited("a", 1, ExitReport(.exited(code: 78)))) }),
         ("crash", { $0.tell(.exited("a", 1, ExitReport(.signalled(11)))) }),
         ("empty", { $0.tell(.treeEmpty("a", 1)) }),
         (

@@ -7,8 +7,12 @@ import Wire
 ///
 /// Environment `FEED` (a path) and `PACE` override the settings `feed` and `pace`. Other settings:
 /// `format` auto | binance | lobster; `snapshotSeconds` (how often a full book is repeated, in market time);
-/// of the simulation: `symbol`, `seed`, `activity`, `regimeStrength`, `events` (0: endless).
+/// of the simulation: `symbol`, `seed`, `activity`, `regimeStrength`, `events` (0: endless, and in a one-shot run
+/// (`QP_ONE_SHOT`) a minute of market time).
 struct MarketSource: Source {
+    /// Market time of a simulation in a one-shot run that names no `events`.
+    static let oneShotNs: Int64 = 60_000_000_000
+
     private var items: any MarketItems
     private let book: AgentKit.OutputPort
     private let quotes: AgentKit.OutputPort
@@ -64,6 +68,7 @@ struct MarketSource: Source {
         parameters.flow.regimeStrength = try settings.number(
             "regimeStrength", default: parameters.flow.regimeStrength, in: 0...0.9)
         parameters.events = try settings.integer("events", default: 0, in: 0...1_000_000_000)
+        if parameters.events == 0, start.environment["QP_ONE_SHOT"] == "1" { parameters.endsAfterNs = oneShotNs }
         parameters.startTimeNs = start.startedUnixNs
         parameters.snapshotEveryNs = snapshotEveryNs
         if let instrument = Instrument.known[parameters.symbol] { parameters.tickSize = instrument.tickSize }

@@ -24,6 +24,8 @@ struct SimulatedMarket: MarketItems {
         var snapshotEveryNs: Int64 = 1_000_000_000
         /// Events until the end; 0: never ends.
         var events = 0
+        /// Model time until the end, in ns; 0: never ends.
+        var endsAfterNs: Int64 = 0
     }
 
     /// What has happened since the end of the warm-up; for tests, and for the summary.
@@ -78,7 +80,7 @@ struct SimulatedMarket: MarketItems {
             updateID = 1
             return MarketItem(worldTimeNs: nowNs, messages: [.bookUpdate(snapshot()), .quote(quote())])
         }
-        while parameters.events == 0 || counts.events < parameters.events {
+        while !isOver {
             let before = (bid: best(.bid), ask: best(.ask))
             let changes = step()
             guard !changes.isEmpty else { continue }
@@ -92,6 +94,11 @@ struct SimulatedMarket: MarketItems {
             return item
         }
         return nil
+    }
+
+    private var isOver: Bool {
+        (parameters.events > 0 && counts.events >= parameters.events)
+            || (parameters.endsAfterNs > 0 && elapsedNs >= parameters.endsAfterNs)
     }
 
     var summary: String {

@@ -2,11 +2,13 @@ import AgentKit
 import Recording
 import Wire
 
-/// Texts as a source: a file, or (without one) made-up headlines, over and over.
+/// Texts as a source: a file, or (without one) made-up headlines.
 ///
 /// Environment `TEXT_FEED` (a path) and `PACE` override the settings `file` and `pace`. Texts without a time of their
 /// own are given one: `itemsPerMinute` of them a minute from the start of the agent. `source` names where the texts come
-/// from, unless their rows say so. While `FEED` replays a recorded market, made-up headlines stay out of it.
+/// from, unless their rows say so. While `FEED` replays a recorded market, made-up headlines stay out of it. `rounds` says
+/// how often the made-up headlines are told; 0 (default): over and over, and once in a
+/// one-shot run (`QP_ONE_SHOT`).
 struct TextSource: Source {
     /// Bad rows reported one by one.
     static let maximumReports = 100
@@ -15,7 +17,7 @@ struct TextSource: Source {
 
     private enum Supply {
         case file(TextFile)
-        case headlines(next: Int)
+        case headlines(next: Int, end: Int?)
         case none
     }
 
@@ -37,11 +39,15 @@ struct TextSource: Source {
         pace = try Pace(start.environment.given("PACE") ?? usualPace)
         let perMinute = try settings.number("itemsPerMinute", default: 30, in: 0.01...1_000_000)
         let named = try settings.text("source", default: "")
+        var rounds = try settings.integer("rounds", default: 0, in: 0...1_000_000)
+        if rounds == 0, start.environment["QP_ONE_SHOT"] == "1" { rounds = 1 }
         if !path.isEmpty {
             supply = .file(try TextFile(path: path))
             source = named.isEmpty ? String(path.split(separator: "/").last ?? "file") : named
         } else {
-            supply = start.environment.given("FEED") == nil ? .headlines(next: 0) : .none
+            supply =
+                start.environment.given("FEED") == nil
+                ? .headlines(next: 0, end: rounds == 0 ? nil : rounds * Headlines.texts.count) : .none
             source = named.isEmpty ? "made up" : named
         }
         spacingNs = Int64(60e9 / perMinute)
@@ -53,8 +59,12 @@ struct TextSource: Source {
         while true {
             switch supply {
             case .none: return nil
-            case .headlines(let next):
-                supply = .headlines(next: next + 1)
+            case .headlines(let next, let end):
+                guard next != end else {
+                    supply = .none
+                    return nil
+                }
+                supply = .headlines(next: next + 1, end: end)
                 let row = TextRow(text: Headlines.texts[next % Headlines.texts.count])
                 return item(row, id: "\(source):\(next + 1)", .simulated)
             case .file(var file):

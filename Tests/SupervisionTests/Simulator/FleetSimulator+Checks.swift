@@ -20,8 +20,11 @@ struct AgentModel {
     /// Who must be down before it comes back.
     var companions: [(agent: Int, incarnation: UInt64)] = []
     var ranAtShutdown = false
+    /// Ended with EX_CONFIG: only an operator or a reload brings it back.
+    var isRejected = false
 
     mutating func noteFreshStart() {
+        isRejected = false
         restarts.removeAll(keepingCapacity: true)
         companions.removeAll(keepingCapacity: true)
     }
@@ -83,6 +86,7 @@ extension FleetSimulator {
         if isAlive(agent) { fail("\(id) is spawned while its last incarnation is alive") }
         if incarnation.number <= model[agent].lastIncarnation { fail("\(id): incarnation \(incarnation) came before") }
         if model[agent].isDownWanted { fail("\(id) is started although an operator stopped it") }
+        if model[agent].isRejected { fail("\(id) is started again although it rejected its configuration") }
         if isShuttingDown { fail("\(id) is started during the shutdown") }
         if !isConfigured[agent] { fail("\(id) is started although it is no longer configured") }
         if let open = living[agent].first(where: { !processes[$0].isReported }) {
@@ -180,6 +184,12 @@ extension FleetSimulator {
         noteDraw(agent, report)
         guard isOwn, isConfigured[agent], spec.isRunnable, !isShuttingDown else { return }
         guard !before.isToStay, !before.isLeaving || report.stopReason != nil else { return }
+        let process = processes[number]
+        if process.temper.life == .rejectsConfiguration, !process.isSignalled, report.stopReason == nil,
+            case .exited = report.exit
+        {
+            model[agent].isRejected = true
+        }
         let isNormal =
             report.exit == .exited(code: 0) && report.cause != .memory && report.cause != .watchdog
             && report.cause != .startupTimeout

@@ -61,6 +61,7 @@ extension FleetSimulator {
             let lives: [Temper.Life] = [
                 .crashesInStartup, .neverReady, .crashes, .crashes, .exitsNormally, .hangs, .saysStopping,
                 .saysStoppingAndStays, .hitsMemoryLimit, .cannotExecute,
+                .rejectsConfiguration,
             ]
             if random.percent(60) { life = lives[random.below(lives.count)] }
         }
@@ -80,6 +81,7 @@ extension FleetSimulator {
         case .crashesInStartup: add(start, .dies(signal: 11), subject: number)
         case .neverReady: break
         case .cannotExecute: add(now, .failsToExecute, subject: number)
+        case .rejectsConfiguration: add(start, .ends(code: ExitReport.configurationExit), subject: number)
         case .crashes: happens(number, start, later, random.percent(50) ? .dies(signal: 6) : .ends(code: 1))
         case .exitsNormally: happens(number, start, later, .ends(code: 0))
         case .hangs: happens(number, start, later, .hangs)

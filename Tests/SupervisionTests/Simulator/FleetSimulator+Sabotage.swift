@@ -13,6 +13,11 @@ extension FleetSimulator {
             return .exited(id, fleet.view(of: id)?.incarnation ?? .none, report)
         case (.believesStaleEvents, .treeEmpty(let id, _)):
             return .treeEmpty(id, fleet.view(of: id)?.incarnation ?? .none)
+        case (
+            .ignoresRejections,
+            .exited(let id, let incarnation, ExitReport(.exited(code: ExitReport.configurationExit)))
+        ):
+            return .exited(id, incarnation, ExitReport(.exited(code: 1)))
         case (.deafToSignsOfLife, .alive): return nil
         default: return event
         }
@@ -45,7 +50,7 @@ extension FleetSimulator {
                 effects[position] = .transition(transition)
             }
         case nil, .believesStaleEvents, .deafToSignsOfLife, .ignoresGroups, .ignoresStartOrder,
-            .neverGivesUpCrashLoops:
+            .neverGivesUpCrashLoops, .ignoresRejections:
             break
         }
     }

@@ -23,4 +23,6 @@ enum Sabotage: String, CaseIterable {
     case deafToSignsOfLife
     case reusesIncarnations
     case neverGivesUpCrashLoops
+    /// EX_CONFIG counts as any other crash.
+    case ignoresRejections
 }

@@ -14,6 +14,8 @@ struct Temper {
         case saysStoppingAndStays
         case hitsMemoryLimit
         case cannotExecute
+        /// Reads its settings and ends with EX_CONFIG.
+        case rejectsConfiguration
     }
 
     enum Stop {
