@@ -20,6 +20,8 @@ final class AgentLog {
     static let rememberedLineBytes = 1024
     /// Bytes taken from one pipe in one go, so that a spammer leaves the others their turn.
     static let bytesPerTurn = 256 * 1024
+    /// Between two turns of a pipe whose output is being dropped: 256 KiB every 2 ms are 128 MiB a second.
+    static let floodPauseMs: Int64 = 2
 
     private final class Channel {
         let stream: LogLine.Stream
@@ -27,6 +29,10 @@ final class AgentLog {
         let reader: Descriptor
         var splitter = LineSplitter()
         var source: EventLoop.Source?
+        /// What is read at the moment is dropped.
+        var flood: LogFlood?
+        /// Not read before then: a flood is let in by the cup.
+        var pause: EventLoop.Timer?
 
         init(stream: LogLine.Stream, path: String) throws {
             self.stream = stream
@@ -50,6 +56,7 @@ final class AgentLog {
     private let file: LogFile
     private let output: Channel
     private let error: Channel
+    private var budget = LogBudget(at: EventLoop.now())
     private var remembered: [(stream: LogLine.Stream, text: [UInt8])] = []
     private var incarnation: UInt64 = 0
     /// One for all agents: they share the loop's thread, and 200 of their own would be most of the memory.
@@ -82,7 +89,9 @@ final class AgentLog {
     }
 
     var filePath: String { file.path }
-    var droppedLines: Int { file.dropped }
+    /// Lines not written down: what the disk did not take, and what went beyond the budget.
+    var droppedLines: Int { file.dropped + floodedLines }
+    private var floodedLines = 0
 
     func begin(incarnation: UInt64) { self.incarnation = incarnation }
 
@@ -96,6 +105,7 @@ final class AgentLog {
         for channel in [output, error] {
             // A pipe holds at most 1 MiB; a survivor that goes on writing must not hold us here.
             drain(channel, atMost: 1 << 20)
+            if let flood = channel.flood { end(flood, of: channel) }
             var lines: [LineSplitter.Line] = []
             channel.splitter.flush(into: &lines)
             deliver(lines, channel.stream)
@@ -117,6 +127,7 @@ final class AgentLog {
     func close(removing: Bool) {
         for channel in [output, error] {
             if let source = channel.source { loop.remove(source) }
+            if let pause = channel.pause { loop.cancel(pause) }
             channel.source = nil
             channel.reader.close()
             if removing { unlink(channel.path) }
@@ -130,11 +141,51 @@ final class AgentLog {
         while taken < limit {
             let count = retryingInterrupts { read(channel.reader.raw, &scratch.bytes, scratch.bytes.count) }
             guard count > 0 else { break }
-            channel.splitter.feed(scratch.bytes[..<count], into: &lines)
+            take(scratch.bytes[..<count], from: channel, into: &lines)
             taken += count
             if count < scratch.bytes.count { break }
         }
         deliver(lines, channel.stream)
+        if channel.flood != nil { pause(channel) }
+    }
+
+    /// Within the budget it is cut into lines, beyond it only counted.
+    private func take(_ bytes: ArraySlice<UInt8>, from channel: Channel, into lines: inout [LineSplitter.Line]) {
+        guard budget.admit(bytes.count, at: EventLoop.now()) else {
+            if channel.flood == nil {
+                channel.splitter.flush(into: &lines)
+                channel.flood = LogFlood()
+            }
+            channel.flood?.add(bytes)
+            return
+        }
+        if let flood = channel.flood {
+            deliver(lines, channel.stream)
+            lines = []
+            end(flood, of: channel)
+        }
+        channel.splitter.feed(bytes, into: &lines)
+    }
+
+    private func end(_ flood: LogFlood, of channel: Channel) {
+        channel.flood = nil
+        floodedLines += flood.lines
+        note(flood.text)
+        // Its last lines are what a death certificate wants to know.
+        var lines: [LineSplitter.Line] = []
+        channel.splitter.feed(flood.tail, into: &lines)
+        deliver(lines, channel.stream)
+    }
+
+    /// Leaves a flooding pipe alone for a moment: the agent waits that long, and the supervisor has a processor left.
+    private func pause(_ channel: Channel) {
+        guard channel.pause == nil, let source = channel.source else { return }
+        try? loop.change(source, [])
+        channel.pause = loop.schedule(afterMs: Self.floodPauseMs) { [weak self, unowned channel] in
+            channel.pause = nil
+            guard self != nil, let source = channel.source else { return }
+            try? self?.loop.change(source, .readable)
+        }
     }
 
     private func deliver(_ lines: [LineSplitter.Line], _ stream: LogLine.Stream) {
