@@ -80,7 +80,7 @@ public struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible
             }
             if head.isEmpty { return "\(path) is empty; was it copied completely?" }
             return "\(path) is neither a program for this machine nor a script with a `#!` first line"
-        case ETXTBSY: return "\(path) is still being written; start the agent again when the copy is complete"
+        case ETXTBSY: return "\(path) is still being written; it is tried again until the copy is complete"
         case E2BIG: return "\(path): arguments and environment are larger than the kernel allows"
         default: return "\(path): \(PosixError.reason(code))"
         }

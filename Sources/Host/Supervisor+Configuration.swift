@@ -14,7 +14,11 @@ extension Supervisor {
             let limits = LimitPlan(
                 agentPlan.manifest.limits, sandbox: agentPlan.manifest.sandbox, support: limitSupport,
                 account: account, hardLimit: Self.hardLimit)
-            if let agent = agents[AgentID(agentPlan.name)] {
+            let known = agents[AgentID(agentPlan.name)]
+            if let error = agentPlan.errors.first, error != known?.plan.errors.first {
+                failures.append(error.description)
+            }
+            if let agent = known {
                 agent.plan = agentPlan
                 agent.wiring = wiring
                 agent.limits = limits
@@ -22,7 +26,6 @@ extension Supervisor {
             } else {
                 try addAgent(agentPlan, wiring, limits, account)
             }
-            if let error = agentPlan.errors.first { failures.append(error.description) }
         }
         // A port that can't be opened is the failure of its agent, told when it is spawned.
         for (path, reason) in sockets.open(for: agents.values.map(\.wiring)) {
@@ -72,34 +75,63 @@ extension Supervisor {
     /// Reads the configuration again. Any error: nothing changes, and the asker (or the event log) hears them all.
     func reload(for request: CommandTable.Pending?) {
         let request = request ?? CommandTable.Pending(verb: "reload", client: nil, requestID: nil, agents: [])
-        switch Wire.FleetPlan.load(
-            configurationFile: options.configurationFile, programDirectory: options.programDirectory,
-            from: HostConfigurationSource())
-        {
-        case .failure(let errors):
-            refuse(request, errors.errors.map(\.description), .invalidConfiguration)
+        let record = ConfigurationRecord(HostConfigurationSource())
+        switch Wire.FleetPlan.load(options, from: record) {
+        case .failure(let errors): refuse(request, errors.errors.map(\.description), .invalidConfiguration)
         case .success(let next):
             guard next.configuration.runDirectory == plan.configuration.runDirectory else {
                 let message = "runDirectory can't change while the supervisor runs; restart it"
                 return refuse(request, [message], .refused)
             }
-            let previous = (plan, feedback)
-            do {
-                let reading = try FleetSpec.reading(next) { agent in
-                    LaunchFingerprint.of(
-                        agent, wiring: next.graph.wiring(for: agent.name, runDirectory: runDirectory.path))
-                }
-                plan = next
-                feedback = reading.feedback
-                try installAgents()
-                submit(.reload(commands.register(request, agent: nil), reading.spec))
-                sockets.close(exceptFor: agents.values.map(\.wiring))
-            } catch {
-                (plan, feedback) = previous
-                try? installAgents()
-                refuse(request, ["\(error)"], .invalidConfiguration)
+            if take(next, from: record, ExecutableStamp.all(of: next), request) {
+                dropIns.rejected = [:]
+                dropIns.changed = []
             }
         }
+    }
+
+    /// Puts a plan in force, as a whole or not at all.
+    ///
+    /// - Parameter stamps: the programs as they are to count.
+    @discardableResult
+    func take(
+        _ next: Wire.FleetPlan, from record: ConfigurationRecord, _ stamps: [String: ExecutableStamp],
+        _ request: CommandTable.Pending
+    ) -> Bool {
+        let previous = (plan, feedback)
+        do {
+            let reading = try FleetSpec.reading(next) { agent in
+                LaunchFingerprint.of(
+                    agent, wiring: next.graph.wiring(for: agent.name, runDirectory: runDirectory.path),
+                    stamp: stamps[agent.name])
+            }
+            plan = next
+            feedback = reading.feedback
+            try installAgents()
+            dropIns.record = record
+            dropIns.stamps = stamps
+            submit(.reload(commands.register(request, agent: nil), reading.spec))
+            sockets.close(exceptFor: agents.values.map(\.wiring))
+        } catch {
+            (plan, feedback) = previous
+            try? installAgents()
+            for id in agents.keys where plan[id.name] == nil && fleet.view(of: id) == nil { forget(id) }
+            refuse(request, ["\(error)"], .invalidConfiguration)
+            return false
+        }
+        watchAnew(previously: previous.0.configuration)
+        return true
+    }
+
+    /// The settings of the watch, its directory and the programs may have changed.
+    private func watchAnew(previously: SupervisorConfiguration) {
+        let now = plan.configuration
+        guard now.watch == previously.watch, now.agentsDirectory == previously.agentsDirectory else {
+            endWatching()
+            dropIns.watch = DropInWatch(settle: .milliseconds(Int64(now.watch.settleMs)))
+            return beginWatching()
+        }
+        dropIns.kernel?.follow(plan.agents)
     }
 
     private func refuse(_ request: CommandTable.Pending, _ errors: [String], _ code: ControlErrorCode) {

@@ -35,7 +35,7 @@ extension Supervisor {
         _ event: (CommandID, AgentID) -> FleetEvent
     ) {
         if let unknown = names.first(where: { agents[AgentID($0)] == nil }) {
-            return client.refuse(request.id, Self.unknownAgent(unknown))
+            return client.refuse(request.id, unknownAgent(unknown))
         }
         let pending = CommandTable.Pending(verb: verb, client: client, requestID: request.id, agents: names)
         // Registered before the first is submitted: an answer may come at once.
@@ -43,8 +43,10 @@ extension Supervisor {
         for (command, id) in parts { submit(event(command, id)) }
     }
 
-    static func unknownAgent(_ name: String) -> ControlError {
-        ControlError(.unknownAgent, "there is no agent \"\(name)\"; `agentctl status` lists them")
+    func unknownAgent(_ name: String) -> ControlError {
+        let remedy = NearestName.remedy(
+            name, among: agents.keys.map(\.name).sorted(), otherwise: "`agentctl status` lists them")
+        return ControlError(.unknownAgent, "there is no agent \"\(name)\"; \(remedy)")
     }
 
     func reply(_ command: CommandID, _ outcome: CommandOutcome) {
@@ -84,7 +86,7 @@ extension Supervisor {
                 + Self.describe(report) + "; see `agentctl logs \(subject)`"
         case .superseded: "\(subject): another command took this one's place"
         case .survivors: "\(subject): processes survive SIGKILL (uninterruptible); nothing is started over them"
-        case .refused(.unknownAgent): "there is no agent \"\(subject)\"; `agentctl status` lists them"
+        case .refused(.unknownAgent): unknownAgent(subject).message
         case .refused(.shuttingDown): "the supervisor is stopping"
         case .refused(.misconfigured):
             agents[AgentID(subject)]?.plan.errors.first?.description
@@ -100,7 +102,7 @@ extension Supervisor {
         _ name: String, _ count: Int, _ follow: Bool, _ request: ControlRequest, _ client: ControlClient
     ) {
         guard let agent = agents[AgentID(name)] else {
-            return client.refuse(request.id, Self.unknownAgent(name))
+            return client.refuse(request.id, unknownAgent(name))
         }
         // The answer fits a line of the protocol: text is at most doubled by JSON, the rest of a record is small.
         let tail = LogFile.tail(path: agent.log.filePath, lines: count, maxBytes: Limits.maxControlLineBytes / 4)

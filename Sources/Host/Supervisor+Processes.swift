@@ -22,6 +22,7 @@ extension Supervisor {
         agent.isExhausted = false
         agent.trouble = nil
         agent.log.begin(incarnation: incarnation.number)
+        noteLaunch(of: agent)
         do {
             try agent.epoch.write(incarnation)
             try remember(agent)

@@ -11,7 +11,7 @@ extension Supervisor {
             supervisor: SupervisorStatus(
                 pid: getpid(), version: Self.version, startedAt: startedAt.text, adopted: adopted,
                 runDirectory: runDirectory.path),
-            agents: fleet.snapshot().sorted { $0.id < $1.id }.map { status(of: $0, now) })
+            agents: fleet.snapshot().sorted { $0.id < $1.id }.map { status(of: $0, now) } + rejectedDropIns())
     }
 
     private func status(of view: AgentView, _ now: Instant) -> AgentStatus {
@@ -31,6 +31,7 @@ extension Supervisor {
         }
         status.lastExit = agent.lastExit
         status.statusText = agent.statusText
+        if dropIns.changed.contains(agent.name) { status.changed = true }
         status.message = agent.plan.errors.first?.description ?? (view.state == .running ? nil : agent.trouble)
         return status
     }

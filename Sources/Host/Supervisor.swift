@@ -68,6 +68,7 @@ public final class Supervisor {
     var control: ControlServer!
     var signalSource: Signals!
     var fleet: Fleet
+    var dropIns: DropIns
     var feedback: Set<Graph.Edge>
     var agents: [AgentID: AgentRuntime] = [:]
     var leaders: [pid_t: AgentID] = [:]
@@ -92,7 +93,9 @@ public final class Supervisor {
 
     /// Takes the run directory and opens everything; starts no agent yet. Call it on the main thread, before any other
     /// thread exists, because it blocks signals for all of them.
-    public init(plan: Wire.FleetPlan, options: Options) throws {
+    ///
+    /// - Parameter record: what `plan` was read from.
+    public init(plan: Wire.FleetPlan, from record: ConfigurationRecord, options: Options) throws {
         Signals.ignoreFailedWrites()
         Signals.block(Self.signals)
         self.options = options
@@ -114,8 +117,12 @@ public final class Supervisor {
         groups = GroupKeeper(loop: loop, tree: tree)
         limitSupport = LimitSupport.ofThisProcess(tree.findings)
         sockets = WireSockets(directory: run.wires)
+        let dropIns = DropIns(record: record, plan: plan)
+        self.dropIns = dropIns
         let reading = try FleetSpec.reading(plan) { agent in
-            LaunchFingerprint.of(agent, wiring: plan.graph.wiring(for: agent.name, runDirectory: run.path))
+            LaunchFingerprint.of(
+                agent, wiring: plan.graph.wiring(for: agent.name, runDirectory: run.path),
+                stamp: dropIns.stamps[agent.name])
         }
         feedback = reading.feedback
         handover = Handover(notifySocket: run.notifySocket)
@@ -151,6 +158,7 @@ public final class Supervisor {
         console.line("supervisor \(Self.version), pid \(getpid()), \(runDirectory.path)")
         takeOver()
         launcher.warmUp()
+        beginWatching()
         submit(.boot)
         try loop.run()
         return try end()
@@ -229,6 +237,7 @@ public final class Supervisor {
 
     private func end() throws -> Int32 {
         hooks.fleetStopped()
+        endWatching()
         // Nothing is being launched any more, so every child left is an orphan that hid from its agent's end.
         loop.afterBatch = {}
         launcher.close()

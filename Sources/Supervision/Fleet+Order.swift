@@ -38,10 +38,19 @@ extension Fleet {
             // All is forgotten but the epoch.
             retired[id] = AgentMemory(id: id, lastIncarnation: machine.lastIncarnation)
             turn.effects.append(.forgotten(id))
-            // Removed slots are the last ones and nothing refers to them but the index.
+            // Removed slots are the last ones; only others of them refer to them, beside the index.
             index[id] = nil
             for later in slot..<slots.count { index[slots[later].machine.spec.id] = later }
+            for other in slots.indices where slots[other].isRemoved {
+                slots[other].after = Self.without(slot, slots[other].after)
+                slots[other].before = Self.without(slot, slots[other].before)
+            }
         }
+    }
+
+    /// References as they are when one slot has gone.
+    private static func without(_ gone: Int, _ references: [Int]) -> [Int] {
+        references.compactMap { $0 == gone ? nil : $0 > gone ? $0 - 1 : $0 }
     }
 
     private mutating func endShutdown(_ turn: inout Turn) {

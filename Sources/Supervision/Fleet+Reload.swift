@@ -67,8 +67,6 @@ extension Fleet {
                 old[slot].regroup = .none
                 old[slot].machine.remove(&turn)
             }
-            old[slot].after = []
-            old[slot].before = []
             new.append(old[slot])
         }
         slots = new
@@ -107,11 +105,19 @@ extension Fleet {
             slots[slot].after = []
             slots[slot].before = []
         }
-        for (slot, spec) in fleet.agents.enumerated() {
-            for earlier in Set(spec.startAfter).compactMap({ index[$0] }).sorted() {
-                slots[slot].after.append(earlier)
-                slots[earlier].before.append(slot)
-            }
+        for (slot, spec) in fleet.agents.enumerated() { connect(slot, spec.startAfter) }
+        // Those that are on their way out keep the order among themselves, so that queues drain. Nobody waits for them.
+        for slot in fleet.agents.count..<slots.count {
+            connect(
+                slot, slots[slot].machine.spec.startAfter.filter { index[$0].map { $0 >= fleet.agents.count } ?? false }
+            )
+        }
+    }
+
+    private mutating func connect(_ slot: Int, _ startAfter: [AgentID]) {
+        for earlier in Set(startAfter).compactMap({ index[$0] }).sorted() {
+            slots[slot].after.append(earlier)
+            slots[earlier].before.append(slot)
         }
     }
 }

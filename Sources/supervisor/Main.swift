@@ -39,7 +39,8 @@ import Wire
         let file = URL(fileURLWithPath: config).standardizedFileURL.path
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         let plan: FleetPlan
-        switch FleetPlan.load(configurationFile: file, programDirectory: programs, from: HostConfigurationSource()) {
+        let record = ConfigurationRecord(HostConfigurationSource())
+        switch FleetPlan.load(configurationFile: file, programDirectory: programs, from: record) {
         case .success(let loaded): plan = loaded
         case .failure(let errors): throw fail(errors.errors.map(\.description), Self.configurationExit)
         }
@@ -55,7 +56,7 @@ import Wire
         options.isQuiet = quiet
         let code: Int32
         do {
-            let supervisor = try Supervisor(plan: plan, options: options)
+            let supervisor = try Supervisor(plan: plan, from: record, options: options)
             code = untilIdle ? try runOnce(supervisor) : try supervisor.run()
         } catch let end as ExitCode {
             throw end

@@ -12,6 +12,9 @@ extension EndToEnd {
             while :; do sleep 0.05; done
             """
 
+        /// Nothing is taken over before a reload.
+        static let byHand = #"{ "watch": { "enabled": false } }"#
+
         /// sd_notify by hand: one datagram.
         static let python = """
             #!/usr/bin/env python3
@@ -34,6 +37,7 @@ extension EndToEnd {
         @Test("a lone shell script is supervised after a start, restarted when killed, and gone when it is removed")
         func script() throws {
             try Place.with { place in
+                try place.configure(Self.byHand)
                 try place.addFaulty("Well", "well")
                 try place.write("agents/greeter.sh", Self.script, mode: 0o755)
                 try place.withSupervisor { run in
@@ -63,6 +67,7 @@ extension EndToEnd {
         @Test("a script that is dropped in later is supervised after a reload, and nothing else is touched")
         func reload() throws {
             try Place.with { place in
+                try place.configure(Self.byHand)
                 try place.addFaulty("Well", "well")
                 try place.withSupervisor { run in
                     let well = try run.agent("Well", is: .running)

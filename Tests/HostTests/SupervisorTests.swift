@@ -327,18 +327,19 @@ struct SupervisorControlTests {
     }
 
     @Test func reloadIsAllOrNothing() throws {
-        let rig = try SupervisorRig()
+        let byHand = #""watch": { "enabled": false }"#
+        let rig = try SupervisorRig(byHand)
         try rig.agent("Stays", SupervisorRig.sleeper)
         try rig.agent("Leaves", SupervisorRig.sleeper)
         try rig.start()
         let stays = try rig.waitFor("Stays", .running)
         _ = try rig.waitFor("Leaves", .running)
 
-        try rig.configure(#""agents": { "Stays": { "limitz": {} } }"#)
+        try rig.configure(byHand + #", "agents": { "Stays": { "limitz": {} } }"#)
         #expect(try rig.call(.reload).refusal?.contains("limitz") == true)
         #expect(try rig.agent("Stays").pid == stays.pid)
 
-        try rig.configure("")
+        try rig.configure(byHand)
         try rig.agent("Arrives", "#!/usr/bin/python3\nimport time\ntime.sleep(1000)\n")
         unlink("\(rig.path)/agents/Leaves")
         let report = try rig.call(.reload).report(CommandReport.self)

@@ -35,6 +35,25 @@ import Wire
         #expect(script.state("policy") == .done, "the new policy holds for the old process")
     }
 
+    @Test func thoseThatAreRemovedTogetherStopInOrder() throws {
+        let agents: [AgentSpec] = [
+            .plain("stays"), .plain("sink"), .plain("middle") { $0.startAfter = ["sink"] },
+            .plain("source") { $0.startAfter = ["middle", "stays"] }, .plain("alone"),
+        ]
+        var script = try fleet(agents)
+        script.tell(.reload(1, try FleetSpec(agents: [.plain("stays")])))
+        #expect(Set(script.signalled) == ["source", "alone"])
+        // One that leaves the list moves the others in it.
+        script.die("alone", code: 0)
+        #expect(script.signalled.isEmpty && script.effects.contains(.forgotten("alone")))
+        script.die("source", code: 0)
+        #expect(script.signalled == ["middle"])
+        script.die("middle", code: 0)
+        #expect(script.signalled == ["sink"])
+        script.die("sink", code: 0)
+        #expect(script.fleet.snapshot().map(\.id) == ["stays"])
+    }
+
     @Test func anEpochIsNeverUsedTwice() throws {
         var script = try fleet([.plain("a")])
         script.tell(.reload(1, .empty))

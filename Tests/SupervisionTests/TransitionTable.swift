@@ -107,7 +107,7 @@ enum TransitionTable {
           stop → stopping, asked, then stay byOperator, signal
           restart → stopping, asked, then start, signal
           changed → running, due start, reply reloaded
-          removed → stopping, asked, then stay removed, reply reloaded, signal
+          removed → running, due stay removed, reply reloaded
           shutdown → running, due stay shutdown
           urgent → stopping, killing, then stay shutdown, kill
           adopt → same, kill the stranger
@@ -129,7 +129,7 @@ enum TransitionTable {
           stop → stopping, asked, then stay byOperator, signal
           restart → running, due start
           changed → same, reply reloaded
-          removed → stopping, asked, then stay removed, reply reloaded, signal
+          removed → running, due stay removed, reply reloaded
           shutdown → running, due stay shutdown
           urgent → stopping, killing, then stay shutdown, kill
           adopt → same, kill the stranger

@@ -42,9 +42,7 @@ struct AgentDraft {
 /// The steps of loading. Errors of supervisor.json and of the whole go to `fatal`, those of one drop-in to its draft.
 struct ConfigurationLoader {
     static let manifestName = "agent.json"
-    static let keys = ["runDirectory", "agentsDirectory", "defaults", "agents", "pipelines", "logs"]
-    /// Left-overs of editors and copying; never agents.
-    static let ignoredSuffixes = ["~", ".tmp", ".part", ".swp", ".bak"]
+    static let keys = ["runDirectory", "agentsDirectory", "defaults", "agents", "pipelines", "logs", "watch"]
 
     let file: String
     let programDirectory: String
@@ -65,6 +63,7 @@ struct ConfigurationLoader {
             runDirectory: Paths.absolute(reader.nonEmptyString("runDirectory", &fatal) ?? "run", in: base),
             agentsDirectory: Paths.absolute(reader.nonEmptyString("agentsDirectory", &fatal) ?? "agents", in: base))
         readLogs(reader, into: &configuration)
+        readWatch(reader, into: &configuration)
         checkSocketPaths(configuration, reader)
         let defaults = reader.node("defaults")
         if let defaults {
@@ -130,6 +129,17 @@ struct ConfigurationLoader {
             logs.integer("files", ConfigurationRanges.logFiles, &fatal) ?? configuration.logs.files
     }
 
+    private mutating func readWatch(_ reader: ObjectReader, into configuration: inout SupervisorConfiguration) {
+        guard let watch = reader.object("watch", known: ["enabled", "restartChanged", "settleMs"], &fatal) else {
+            return
+        }
+        configuration.watch.isEnabled = watch.bool("enabled", &fatal) ?? configuration.watch.isEnabled
+        configuration.watch.restartsChanged =
+            watch.bool("restartChanged", &fatal) ?? configuration.watch.restartsChanged
+        configuration.watch.settleMs =
+            watch.integer("settleMs", ConfigurationRanges.settleMs, &fatal) ?? configuration.watch.settleMs
+    }
+
     /// Every socket's path is as long as the run directory and a fixed rest: one check for all wires, before any
     /// process is started.
     private mutating func checkSocketPaths(_ configuration: SupervisorConfiguration, _ reader: ObjectReader) {
@@ -187,9 +197,7 @@ struct ConfigurationLoader {
     ) -> [DirectoryEntry]? {
         do {
             return try source.entries(ofDirectory: directory)
-                .filter { entry in
-                    !entry.name.hasPrefix(".") && !Self.ignoredSuffixes.contains { entry.name.hasSuffix($0) }
-                }
+                .filter { !TemporaryNames.contains($0.name) }
                 .sorted { $0.name < $1.name }
         } catch {
             let place = reader.node("agentsDirectory")?.place

@@ -22,6 +22,7 @@ enum ConfigurationRanges {
     static let coreBytes = SizeRange(0...1 << 50)
 
     static let logMaxSizeBytes = SizeRange(4 << 10...1 << 40)
+    static let settleMs = NumberRange(10...60_000, unit: "ms")
     static let logFiles = NumberRange(1...1_000, unit: "")
 
     static let maxArguments = 256

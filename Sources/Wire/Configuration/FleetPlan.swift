@@ -20,6 +20,10 @@ public struct AgentPlan: Sendable, Hashable {
     public var manifestFile: String?
     /// The agent's folder (for a lone file: the agents directory). Its working directory.
     public var folder: String
+    /// Its entry in the agents directory: the name of its folder, or of the lone file.
+    public var entry: String {
+        String((manifestFile == nil ? manifest.executable : folder).split(separator: "/").last ?? "")
+    }
     /// Absolute; nil when it was not found (then `errors` says so).
     public var executablePath: String?
     /// Why it can't run. Not empty: the agent is `failed` from the start, and nothing is wired to its inputs.

@@ -1,8 +1,8 @@
 /// Finding the name that was probably meant.
-enum NearestName {
+public enum NearestName {
     /// The known name with the fewest edits from `name`, if at most a third of its letters (and at least one) need to
     /// change; case differences count nothing. Ties go to the first in `known`'s order.
-    static func of(_ name: String, among known: some Sequence<String>) -> String? {
+    public static func of(_ name: String, among known: some Sequence<String>) -> String? {
         let limit = max(1, name.count / 3)
         var best: (name: String, distance: Int)?
         for candidate in known {
@@ -13,7 +13,7 @@ enum NearestName {
     }
 
     /// "did you mean \"x\"?" and then, or the whole list.
-    static func remedy(_ name: String, among known: [String], otherwise: String? = nil) -> String {
+    public static func remedy(_ name: String, among known: [String], otherwise: String? = nil) -> String {
         if let nearest = of(name, among: known) { return "did you mean \"\(nearest)\"?" }
         if let otherwise { return otherwise }
         return known.isEmpty ? "there are none to name" : "known: \(known.joined(separator: ", "))"

@@ -7,6 +7,7 @@ public struct SupervisorConfiguration: Sendable, Hashable {
     /// `agentsDirectory`: default `agents`.
     public var agentsDirectory: String
     public var logs = LogSettings()
+    public var watch = WatchSettings()
     /// Sorted by name. `defaults` and `agents` are already merged into the manifests.
     public var pipelines: [PipelineSettings] = []
 
@@ -37,6 +38,18 @@ public struct LogSettings: Sendable, Hashable {
     public var maxSize = ByteSize(bytes: 10 << 20)
     /// `files` kept for each agent, the one being written included.
     public var files = 5
+
+    public init() {}
+}
+
+/// `watch`: what happens by itself when the agents directory changes.
+public struct WatchSettings: Sendable, Hashable {
+    /// `enabled`: new drop-ins start and removed ones stop by themselves, changed ones are shown. Default true.
+    public var isEnabled = true
+    /// `restartChanged`: changed ones are restarted by themselves too, instead of on `reload`. Default false.
+    public var restartsChanged = false
+    /// `settleMs`: how long a drop-in must have been left alone before it is looked at.
+    public var settleMs = 500
 
     public init() {}
 }

@@ -52,6 +52,8 @@ public struct AgentStatus: Sendable, Hashable, Codable {
     public var statusText: String?
     /// Why it is `failed` or in `backoff`, in one sentence with the next step.
     public var message: String?
+    /// True: its manifest or program on the disk is another than the one it runs with; `reload` takes it over.
+    public var changed: Bool?
 
     public init(
         name: String, role: AgentRole, state: AgentState, pid: Int32? = nil, incarnation: Int = 0, restarts: Int = 0,
@@ -89,6 +91,7 @@ public struct AgentStatus: Sendable, Hashable, Codable {
         try container.encode(lastExit, forKey: .lastExit)
         try container.encodeIfPresent(statusText, forKey: .statusText)
         try container.encodeIfPresent(message, forKey: .message)
+        try container.encodeIfPresent(changed, forKey: .changed)
     }
 }
 

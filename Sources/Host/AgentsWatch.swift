@@ -1,0 +1,155 @@
+import CLinux
+import Foundation
+import Supervision
+import Wire
+
+/// Turns what the kernel says of the agents directory, its folders and the agents' programs into changes of drop-ins.
+/// Belongs to the loop's thread.
+final class AgentsWatch {
+    /// Folders watched at most: one for each agent, and those that programs are in.
+    static let maxWatches = 2 * Limits.maxAgents
+    /// How often a directory that has gone is looked for.
+    static let lookAgainMs: Int64 = 5_000
+
+    private enum Place: Hashable {
+        case directory
+        /// A folder of the agents directory.
+        case entry(String)
+        /// A folder that holds programs of agents.
+        case programs(String)
+    }
+
+    private let directory: String
+    private let loop: EventLoop
+    private var kernel: DirectoryWatch!
+    private var places: [Int32: Place] = [:]
+    private var isClosed = false
+    private var lookAgain: EventLoop.Timer?
+    /// Program path → entries whose agents run it.
+    private var programs: [String: Set<String>] = [:]
+    private let receive: (DropInWatch.Change) -> Void
+    /// Whether a file of this entry says anything about its agent.
+    private let matters: (_ entry: String, _ file: String) -> Bool
+    private let complain: (String) -> Void
+    private var isComplete = true
+
+    init(
+        directory: String, loop: EventLoop, receive: @escaping (DropInWatch.Change) -> Void,
+        matters: @escaping (_ entry: String, _ file: String) -> Bool, complain: @escaping (String) -> Void
+    ) throws {
+        self.directory = directory
+        self.loop = loop
+        self.receive = receive
+        self.matters = matters
+        self.complain = complain
+        kernel = try DirectoryWatch(loop: loop) { [weak self] in self?.happened($0) }
+        watchAll()
+    }
+
+    func close() {
+        isClosed = true
+        if let lookAgain { loop.cancel(lookAgain) }
+        kernel.close()
+    }
+
+    /// Follows the programs of these agents, wherever they are.
+    func follow(_ agents: [AgentPlan]) {
+        programs = [:]
+        for agent in agents {
+            if let path = agent.executablePath { programs[path, default: []].insert(agent.entry) }
+        }
+        for folder in Set(programs.keys.map { ($0 as NSString).deletingLastPathComponent }) {
+            let place = Place.programs(folder)
+            if folder != directory, !places.values.contains(place), !isEntry(folder) { watch(folder, place) }
+        }
+    }
+
+    /// Whether the folder is one that is watched as a drop-in already.
+    private func isEntry(_ folder: String) -> Bool { (folder as NSString).deletingLastPathComponent == directory }
+
+    private func watchAll() {
+        guard watch(directory, .directory) else { return lookLater() }
+        do throws(ConfigurationSourceError) {
+            for entry in try HostConfigurationSource().entries(ofDirectory: directory)
+            where entry.kind == .directory && !TemporaryNames.contains(entry.name) {
+                watch("\(directory)/\(entry.name)", .entry(entry.name))
+            }
+        } catch { lookLater() }
+    }
+
+    @discardableResult
+    private func watch(_ path: String, _ place: Place) -> Bool {
+        guard places.count < Self.maxWatches else { return incomplete("more than \(Self.maxWatches) folders") }
+        do {
+            places[try kernel.add(path)] = place
+            return true
+        } catch let error as PosixError where error.code == ENOSPC || error.code == ENOMEM {
+            return incomplete("\(error) (sysctl fs.inotify.max_user_watches)")
+        } catch {
+            // Gone again already; its end is told by the folder above it.
+            return false
+        }
+    }
+
+    private func incomplete(_ why: String) -> Bool {
+        if isComplete { complain("not every folder is watched, use `agentctl reload` after a change: \(why)") }
+        isComplete = false
+        return false
+    }
+
+    private func happened(_ happening: DirectoryWatch.Happening) {
+        if happening.has(IN_Q_OVERFLOW) {
+            watchAll()
+            return receive(.overflow)
+        }
+        guard let place = places[happening.watch] else { return }
+        if happening.has(IN_IGNORED) {
+            places[happening.watch] = nil
+            if place == .directory { lookLater() }
+            return
+        }
+        switch place {
+        case .directory:
+            if happening.has(IN_DELETE_SELF, IN_MOVE_SELF) { return lost() }
+            guard !happening.name.isEmpty, !TemporaryNames.contains(happening.name) else { return }
+            if happening.has(IN_ISDIR), happening.has(IN_CREATE, IN_MOVED_TO) {
+                watch("\(directory)/\(happening.name)", .entry(happening.name))
+            }
+            receive(change(happening, entry: happening.name, file: ""))
+        case .entry(let entry):
+            guard !happening.name.isEmpty, !TemporaryNames.contains(happening.name), matters(entry, happening.name)
+            else { return }
+            receive(change(happening, entry: entry, file: happening.name))
+        case .programs(let folder):
+            for entry in programs["\(folder)/\(happening.name)"] ?? [] {
+                receive(change(happening, entry: entry, file: "/\(happening.name)"))
+            }
+        }
+    }
+
+    private func change(_ happening: DirectoryWatch.Happening, entry: String, file: String) -> DropInWatch.Change {
+        if happening.has(IN_MODIFY) { return .written(entry: entry, file: file) }
+        if happening.has(IN_CLOSE_WRITE, IN_MOVED_FROM, IN_DELETE) { return .closed(entry: entry, file: file) }
+        return .touched(entry: entry)
+    }
+
+    /// The directory itself went: nothing is stopped for that; it is looked for until it is back.
+    private func lost() {
+        for (watch, place) in places where place == .directory {
+            places[watch] = nil
+            kernel.remove(watch)
+        }
+        complain("\(directory) is gone; nothing is stopped, and nothing new is seen until it is back")
+        lookLater()
+    }
+
+    private func lookLater() {
+        guard !isClosed, lookAgain == nil else { return }
+        lookAgain = loop.schedule(afterMs: Self.lookAgainMs) { [weak self] in
+            guard let self else { return }
+            lookAgain = nil
+            watchAll()
+            if places.values.contains(.directory) { receive(.overflow) }
+        }
+    }
+}

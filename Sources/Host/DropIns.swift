@@ -1,0 +1,37 @@
+import Foundation
+import Supervision
+import Wire
+
+/// What the supervisor knows of the agents directory beyond the configuration in force: what was read for it, what has
+/// changed since, and which entries can't be taken. Decides nothing.
+struct DropIns {
+    /// What the configuration in force was read from.
+    var record: ConfigurationRecord
+    /// Programs as the configuration in force counts them, by agent.
+    var stamps: [String: ExecutableStamp]
+    /// Programs as they were when the running process was spawned, by agent.
+    var launched: [String: ExecutableStamp] = [:]
+    /// Agents whose manifest or program is not what they run with.
+    var changed: Set<String> = []
+    /// Entries that can't be taken over without harm to the whole, and why.
+    var rejected: [String: String] = [:]
+    var watch: DropInWatch
+    var kernel: AgentsWatch?
+    var timer: EventLoop.Timer?
+    var timerAt = Instant.zero
+
+    init(record: ConfigurationRecord, plan: Wire.FleetPlan) {
+        self.record = record
+        stamps = ExecutableStamp.all(of: plan)
+        watch = DropInWatch(settle: .milliseconds(Int64(plan.configuration.watch.settleMs)))
+    }
+}
+
+extension Wire.FleetPlan {
+    /// A plan and what it was read from.
+    static func load(_ options: Supervisor.Options, from record: ConfigurationRecord) -> Result<
+        Self, ConfigurationErrors
+    > {
+        load(configurationFile: options.configurationFile, programDirectory: options.programDirectory, from: record)
+    }
+}

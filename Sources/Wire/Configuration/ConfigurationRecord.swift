@@ -1,0 +1,77 @@
+/// A disk that remembers what the loader read, and can answer with it again: so that one drop-in is taken over without
+/// taking over what has meanwhile changed elsewhere.
+///
+/// Of the agents directory it answers with what is held, except for the entries that are `fresh`: those are read anew.
+/// supervisor.json is always held. Not thread-safe.
+public final class ConfigurationRecord: ConfigurationSource {
+    private let disk: any ConfigurationSource
+    private let held: ConfigurationRecord?
+    private let agentsDirectory: String
+    private let fresh: Set<String>
+    private var files: [String: Result<[UInt8], ConfigurationSourceError>] = [:]
+    private var directories: [String: Result<[DirectoryEntry], ConfigurationSourceError>] = [:]
+    private var programs: [String: ExecutableCheck] = [:]
+
+    /// Everything from the disk.
+    public init(_ disk: any ConfigurationSource) {
+        self.disk = disk
+        held = nil
+        agentsDirectory = ""
+        fresh = []
+    }
+
+    /// `held`, except for `fresh` entries of `agentsDirectory`.
+    public init(holding held: ConfigurationRecord, butFresh fresh: Set<String>, in agentsDirectory: String) {
+        disk = held.disk
+        self.held = held
+        self.fresh = fresh
+        self.agentsDirectory = agentsDirectory
+    }
+
+    /// Whether a file reads as it did when it was read for this record; one that was never read does.
+    public func isUnchanged(_ path: String) -> Bool {
+        guard let known = files[path] else { return true }
+        return (try? known.get()) == (try? disk.contents(ofFile: path))
+    }
+
+    public func contents(ofFile path: String) throws(ConfigurationSourceError) -> [UInt8] {
+        let result =
+            heldFile(path) ?? Self.result { () throws(ConfigurationSourceError) in try disk.contents(ofFile: path) }
+        files[path] = result
+        return try result.get()
+    }
+
+    public func entries(ofDirectory path: String) throws(ConfigurationSourceError) -> [DirectoryEntry] {
+        let now = Self.result { () throws(ConfigurationSourceError) in try disk.entries(ofDirectory: path) }
+        guard let held, path == agentsDirectory, let known = try held.directories[path]?.get() else {
+            directories[path] = now
+            return try now.get()
+        }
+        let entries = known.filter { !fresh.contains($0.name) } + (try now.get()).filter { fresh.contains($0.name) }
+        directories[path] = .success(entries)
+        return entries
+    }
+
+    public func executable(at path: String) -> ExecutableCheck {
+        // What could not be used before may have come; what could is held even while it is being replaced.
+        let known = isFresh(path) ? nil : held?.programs[path]
+        let check = known == .executable ? .executable : disk.executable(at: path)
+        programs[path] = check
+        return check
+    }
+
+    private func heldFile(_ path: String) -> Result<[UInt8], ConfigurationSourceError>? {
+        isFresh(path) ? nil : held?.files[path]
+    }
+
+    private func isFresh(_ path: String) -> Bool {
+        guard held != nil, path.hasPrefix(agentsDirectory + "/") else { return false }
+        return fresh.contains(String(path.dropFirst(agentsDirectory.count + 1).prefix { $0 != "/" }))
+    }
+
+    private static func result<Value>(
+        _ body: () throws(ConfigurationSourceError) -> Value
+    ) -> Result<Value, ConfigurationSourceError> {
+        do { return .success(try body()) } catch { return .failure(error) }
+    }
+}
