@@ -84,6 +84,7 @@ let package = Package(
         .executableTarget(
             name: "durable-chain", dependencies: ["AgentKit", "Wire"], path: "Tests/Fixtures/durable-chain"),
         .executableTarget(name: "misbehave", path: "Tests/Fixtures/misbehave"),
+        .executableTarget(name: "crasher", dependencies: ["AgentKit", "Wire"], path: "Tests/Fixtures/crasher"),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Runs an agent as this process.
@@ -22,6 +23,8 @@ public enum AgentProcess {
         if getenv(SettingsCheck.variable) != nil {
             SettingsCheck.run(agent, environmentVariables(), arguments: Array(CommandLine.arguments.dropFirst()))
         }
+        // Without it a crash says no more than its signal; with it, where it was.
+        _ = qp_report_crashes()
         let shell: AgentShell<A>
         do {
             let signals = try SignalDescriptor()

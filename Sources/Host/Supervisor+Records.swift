@@ -70,6 +70,7 @@ extension Supervisor {
         if agent.process?.incarnation == report.incarnation, agent.process?.stage == .alive {
             agent.process?.stage = .clearing
         }
+        certify(agent, report)
         let text = Self.describe(report) + (exit.usage?.limitHit.map { "; \($0)" } ?? "")
         if agent.trouble == nil, report.cause != .operator {
             // The last thing it said is mostly the reason.

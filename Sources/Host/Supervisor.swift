@@ -67,6 +67,7 @@ public final class Supervisor {
     public internal(set) var link: LinkServer!
     var control: ControlServer!
     var signalSource: Signals!
+    var certificates: CertificateQueue!
     var fleet: Fleet
     var dropIns: DropIns
     var feedback: Set<Graph.Edge>
@@ -150,6 +151,7 @@ public final class Supervisor {
             closed: { [unowned self] in subscriptions.remove($0) })
         signalSource = try Signals(Self.signals, loop: loop) { [unowned self] in received(signal: $0) }
         loop.afterBatch = { [unowned self] in buryOrphans() }
+        certificates = CertificateQueue(loop: loop) { [unowned self] in record(kind: "supervisor", message: $0) }
     }
 
     /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it.
@@ -246,6 +248,7 @@ public final class Supervisor {
             loop.schedule(afterMs: 5) {}
             return false
         }
+        certificates.flush()
         record(kind: "supervisor", message: "supervisor stopped")
         control.stopListening()
         _ = try loop.run(untilMs: Self.lastWordsMs) { control.isFlushed }

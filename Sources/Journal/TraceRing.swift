@@ -179,7 +179,7 @@ struct TraceRingFile {
 
     /// Numbers rise by one from slot to slot up to the last one written, so it is found by halving (17 reads instead
     /// of 12 MB). If the first slot is damaged, all are looked at.
-    private func lastNumber(slots: Int) throws(JournalError) -> UInt64 {
+    func lastNumber(slots: Int) throws(JournalError) -> UInt64 {
         guard let first = try number(at: 0) else { return try highestNumber(slots: slots) }
         var (low, high) = (0, slots)  // slot `low` is of the first one's lap, slot `high` is not
         while high - low > 1 {

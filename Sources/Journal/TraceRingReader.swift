@@ -58,6 +58,11 @@ public struct TraceRingReader: Sendable {
         guard let header else {
             throw .notAJournal(file: path, problem: "no flight recorder of this version (the agent writes a new one)")
         }
+        self.init(header, bytes)
+    }
+
+    /// `bytes`: the file's head and any slots of it.
+    init(_ header: TraceFormat.Header, _ bytes: [UInt8]) {
         agent = header.agent
         anchor = header.anchor
         edges = bytes.withUnsafeBytes { bytes in

@@ -90,6 +90,110 @@ extension EndToEnd {
             }
         }
 
+        @Test("one that closes every descriptor it has goes on, is watched and can be stopped")
+        func closer() throws {
+            try withCulprit("closer") { run in
+                let closer = try run.agent("Culprit", is: .running)
+                try run.agent("Culprit", "has lived through its watchdog's time") { $0.uptimeSeconds > 2.5 }
+                #expect(try run.agent("Culprit", is: .running).pid == closer.pid)
+                kill(try #require(closer.pid), SIGKILL)
+                try run.agent("Culprit", "its end is seen at once") { $0.state == .running && $0.incarnation == 2 }
+            }
+        }
+
+        @Test("one whose child holds its descriptors is still seen to end, and the child goes with it")
+        func holder() throws {
+            try withCulprit("holder", Self.fewRestarts) { run in
+                let failed = try run.agent("Culprit", is: .failed)
+                #expect(failed.lastExit?.code == 3 && failed.restarts == 3)
+                let words = run.log(of: "Culprit").split(separator: "\n").filter { !$0.contains(" sup ") }
+                    .compactMap { line in line.range(of: "holder ").flatMap { pid_t(line[$0.upperBound...]) } }
+                #expect(words.count == 4)
+                for pid in words { #expect(!Processes.isAlive(pid), "holder \(pid) lives on") }
+            }
+        }
+
+        @Test(
+            "one that exits 0 at once is done, or tried again, as its policy says",
+            arguments: ["transient", "permanent"])
+        func exitsWell(_ policy: String) throws {
+            let restart = """
+                "restart": { "policy": "\(policy)", "initialMs": 1, "maxMs": 5,
+                             "intensity": { "restarts": 3, "windowSeconds": 60 } }
+                """
+            try withCulprit("exit 0", restart) { run in
+                let end = try run.agent("Culprit", is: policy == "transient" ? .done : .failed)
+                #expect(end.restarts == (policy == "transient" ? 0 : 3) && end.lastExit?.code == 0)
+                let why = try run.ctl("why", "Culprit")
+                #expect(why.output.hasPrefix("Culprit ended by itself, well (code 0)"), "\(why)")
+            }
+        }
+
+        @Test("one that rejects its configuration is failed at once, with its words")
+        func rejects() throws {
+            try withCulprit("exit 78") { run in
+                let failed = try run.agent("Culprit", is: .failed)
+                #expect(failed.restarts == 0 && failed.incarnation == 1)
+                #expect(failed.message?.contains("exiting as told") == true, "\(failed)")
+                let why = try run.ctl("why", "Culprit")
+                #expect(why.output.contains("could not work with its configuration (code 78)"), "\(why.output)")
+                #expect(why.output.contains("Next: Correct its settings"))
+                #expect(try run.ctl("start", "Culprit").exit == .code(1))
+                #expect(try run.agent("Culprit", is: .failed).incarnation == 2)
+            }
+        }
+
+        @Test("one that asks for more time gets it, at its start and at its end")
+        func slow() throws {
+            try withCulprit(
+                "slow", #""start": { "timeoutSeconds": 0.3 }, "stop": { "timeoutSeconds": 0.3 }"#
+            ) { run in
+                let slow = try run.agent("Culprit", is: .running)
+                #expect(slow.incarnation == 1 && slow.statusText == "slow but steady")
+                #expect(try run.ctl("stop", "Culprit").exit == .code(0))
+                #expect(try run.agent("Culprit", is: .stopped).lastExit?.code == 0, "it was not killed")
+            }
+        }
+
+        @Test("one that hangs is explained")
+        func hungAndExplained() throws {
+            try withCulprit("hang", Self.fewRestarts + #", "stop": { "timeoutSeconds": 0.5 }"#, watchdog: 0.3) { run in
+                try run.agent("Culprit", is: .failed)
+                let why = try run.ctl("why", "Culprit")
+                #expect(why.output.hasPrefix("Culprit gave no sign of life for 0.3 s and was killed"), "\(why)")
+                #expect(why.output.contains("raise watchdogSeconds in"))
+                let all = try run.ctl("why", "Culprit", "--all")
+                #expect(all.output.split(separator: "\n").count == 4, "\(all.output)")
+                let json = try run.ctl("why", "Culprit", "--json", "--incarnation", "2")
+                let certificate = try DeathCertificate(json: Array(json.output.utf8))
+                #expect(certificate.incarnation == 2 && certificate.cause == .watchdog && certificate.wasReady)
+                #expect(certificate.signal == "SIGKILL" && (certificate.usage?.peakMemoryBytes ?? 0) > 0)
+            }
+        }
+
+        @Test("a Swift agent that crashes says where it was", arguments: ["fatal", "index"])
+        func crash(_ kind: String) throws {
+            try Place.with { place in
+                try place.add(
+                    "Crasher",
+                    """
+                    { "executable": "crasher", "readiness": "notify", "settings": { "kind": "\(kind)" },
+                      "restart": { "policy": "temporary" } }
+                    """)
+                try place.withSupervisor { run in
+                    let done = try run.agent("Crasher", is: .done)
+                    #expect(["SIGILL", "SIGTRAP"].contains(done.lastExit?.signal), "\(done)")
+                    let why = try run.ctl("why", "Crasher")
+                    let words = kind == "fatal" ? "the book is fatal" : "Index out of range"
+                    #expect(why.output.hasPrefix("Crasher crashed (\(done.lastExit?.signal ?? ""))"), "\(why)")
+                    #expect(why.output.split(separator: "\n").first?.contains(words) == true, "\(why.output)")
+                    // A build that is not stripped names its functions.
+                    #expect(why.output.contains("fallOver"), "\(why.output)")
+                    try run.stop()
+                }
+            }
+        }
+
         @Test("one that floods its log fills no disk and holds nobody up")
         func spam() throws {
             try withCulprit(

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
+#include "Crash.h"
 #include "Launch.h"
 #include "crc32c.h"
 #include "secret.h"

@@ -8,6 +8,9 @@
 //   stubborn           ready, ignores SIGTERM and SIGINT
 //   orphan             leaves a grandchild in a session of its own behind, names its pid, and exits 3
 //   mute               ready, closes standard output and error, and goes on
+//   closer             ready, closes every descriptor it has, and goes on
+//   holder             leaves a child that holds all its descriptors, names its pid, and exits 3
+//   slow               asks for more time (EXTEND_TIMEOUT_USEC) three times before it is ready, and before it ends
 //   spam               ready, writes lines as fast as they are taken
 //   bomb               ready, and forks as fast as it is let; every child in a session of its own, deaf to SIGTERM
 //   hog                ready, then takes and touches memory until there is no more
@@ -87,6 +90,44 @@ static void leave_orphan(void) {
     printf("grandchild %d\n", (int)grandchild);
     fflush(stdout);
     exit(3);
+}
+
+static void hold(void) {
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGTERM, SIG_IGN);
+        sleep_for_ever();
+    }
+    printf("holder %d\n", (int)child);
+    fflush(stdout);
+    exit(3);
+}
+
+// Longer than the time it is given each time, so that only what it asks for keeps it alive.
+static void ask_for_time(void) {
+    for (int turn = 0; turn < 3; turn++) {
+        notify("EXTEND_TIMEOUT_USEC=2000000");
+        usleep(200000);
+    }
+}
+
+static volatile sig_atomic_t is_told_to_end;
+
+static void told_to_end(int number) {
+    (void)number;
+    is_told_to_end = 1;
+}
+
+static void be_slow(void) {
+    signal(SIGTERM, told_to_end);
+    ask_for_time();
+    notify("READY=1\nSTATUS=slow but steady");
+    while (!is_told_to_end) {
+        notify("WATCHDOG=1");
+        usleep(20000);
+    }
+    ask_for_time();
+    exit(0);
 }
 
 static void spam(void) {
@@ -184,6 +225,8 @@ int main(int count, char **arguments) {
     }
     if (strcmp(fault, "orphan") == 0) leave_orphan();
     if (strcmp(fault, "silent") == 0) sleep_for_ever();
+    if (strcmp(fault, "holder") == 0) hold();
+    if (strcmp(fault, "slow") == 0) be_slow();
     if (strcmp(fault, "stubborn") == 0) {
         signal(SIGTERM, SIG_IGN);
         signal(SIGINT, SIG_IGN);
@@ -201,6 +244,10 @@ int main(int count, char **arguments) {
     if (strcmp(fault, "mute") == 0) {
         close(1);
         close(2);
+    }
+    if (strcmp(fault, "closer") == 0) {
+        for (int fd = 0; fd < 1024; fd++) close(fd);
+        live();
     }
     if (strcmp(fault, "spam") == 0) spam();
     static const char *const living[] = {"well", "stubborn", "mute",   "bomb",  "hogchild",

@@ -1,0 +1,73 @@
+import Glibc
+import Wire
+
+/// The death certificates that a run directory keeps.
+public enum DeathCertificates {
+    /// Larger files are no certificates.
+    static let maxBytes = 1 << 20
+
+    /// Of one agent, newest first; empty if it has not ended yet.
+    public static func read(runDirectory: String, agent: String) -> [DeathCertificate] {
+        let folder = "\(runDirectory)/agents/\(agent)/\(DeathCertificate.folderName)"
+        return names(in: folder).sorted(by: >).compactMap { number in
+            file("\(folder)/\(number).json").flatMap { try? DeathCertificate(json: $0) }
+        }
+    }
+
+    /// Agents that have a place in the run directory.
+    public static func agents(runDirectory: String) -> [String] {
+        (try? RunDirectory(path: runDirectory).agents()) ?? []
+    }
+
+    /// Numbers of the incarnations that have one.
+    static func names(in folder: String) -> [UInt64] {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var numbers: [UInt64] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name.hasSuffix(".json"), let number = UInt64(name.dropLast(5)) { numbers.append(number) }
+        }
+        return numbers
+    }
+
+    /// Writes one and removes those beyond ``DeathCertificate/kept``. Whole or not at all: it is renamed into its place.
+    ///
+    /// - Parameter folder: `<run>/agents/<Name>`.
+    /// - Returns: why it could not be written; nil when it was.
+    public static func write(_ certificate: DeathCertificate, folder: String) -> String? {
+        let exits = "\(folder)/\(DeathCertificate.folderName)"
+        if mkdir(exits, 0o700) == -1, errno != EEXIST { return "\(exits): \(String(cString: strerror(errno)))" }
+        let path = "\(exits)/\(certificate.incarnation).json"
+        let draft = "\(exits)/.draft"
+        let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { return "\(draft): \(String(cString: strerror(errno)))" }
+        let bytes = certificate.json
+        let written = Glibc.write(file, bytes, bytes.count)
+        let reason = String(cString: strerror(errno))
+        close(file)
+        guard written == bytes.count, rename(draft, path) == 0 else {
+            unlink(draft)
+            return "\(path): \(written == -1 ? reason : "no room")"
+        }
+        for old in names(in: exits).sorted(by: >).dropFirst(DeathCertificate.kept) { unlink("\(exits)/\(old).json") }
+        return nil
+    }
+
+    private static func file(_ path: String) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while bytes.count <= maxBytes {
+            let count = Glibc.read(file, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return count == 0 ? bytes : nil }
+            bytes += chunk[..<count]
+        }
+        return nil
+    }
+}

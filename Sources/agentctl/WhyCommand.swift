@@ -1,0 +1,55 @@
+import ArgumentParser
+import Audit
+import Wire
+
+/// Reads the run directory, so it also works after the supervisor has ended.
+struct WhyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "why",
+        abstract: "Why an agent ended: what happened, what to do next, and what it is known from.",
+        discussion: "It reads the death certificates in the run directory, also after the supervisor has ended.")
+
+    @OptionGroup var socket: SocketOptions
+    @Flag(help: "The certificate as JSON; with --all a list, newest first.")
+    var json = false
+    @Flag(help: "Every end that is still on record, newest first, a line each.")
+    var all = false
+    @Option(name: .shortAndLong, help: ArgumentHelp("The end of this incarnation.", valueName: "number"))
+    var incarnation: UInt64?
+    @Argument(help: ArgumentHelp("The agent.", valueName: "agent"))
+    var agent: String
+
+    func run() throws {
+        let runDirectory = try socket.runDirectory()
+        let known = DeathCertificates.agents(runDirectory: runDirectory)
+        guard known.contains(agent) else {
+            let remedy = NearestName.remedy(agent, among: known, otherwise: "`agentctl status` lists the agents")
+            throw Failure(.refused, "nothing is recorded of an agent \"\(agent)\" in \(runDirectory); \(remedy)")
+        }
+        var certificates = DeathCertificates.read(runDirectory: runDirectory, agent: agent)
+        if let incarnation {
+            certificates.removeAll { $0.incarnation != incarnation }
+            guard !certificates.isEmpty else {
+                throw Failure(
+                    .refused,
+                    "no end of incarnation \(incarnation) of \(agent) is on record; --all lists those that are")
+            }
+        }
+        guard let newest = certificates.first else {
+            return Terminal.say(json ? (all ? "[]" : "null") : "\(agent) has not ended yet.")
+        }
+        if json {
+            let text = certificates.prefix(all ? certificates.count : 1)
+                .map { String(decoding: $0.json.dropLast(), as: UTF8.self) }.joined(separator: ",\n")
+            return Terminal.say(all ? "[\(text)]" : text)
+        }
+        if all {
+            for certificate in certificates {
+                Terminal.say("\(certificate.incarnation) \(certificate.at) \(certificate.summary)")
+            }
+            return
+        }
+        let places = newest.executable.map { SymbolTable.names(of: newest.frames, in: $0) } ?? []
+        Terminal.say(newest.text(places: places, colour: Terminal.usesColour))
+    }
+}
