@@ -2,7 +2,9 @@ import Wire
 
 extension TraceStory {
     /// For people: one line a message on the way to the fill, aligned; then what else the trace led to.
-    public func text(colour: Bool = false) -> String {
+    ///
+    /// - Parameter showsChecks: with every check of a risk decision.
+    public func text(colour: Bool = false, showsChecks: Bool = false) -> String {
         let style = TextStyle(isColoured: colour)
         var lines = [style.strong(headline)]
         if !isComplete {
@@ -12,11 +14,11 @@ extension TraceStory {
                 ))
         }
         lines += ["", "  times are UTC; + is the time since the beginning; ‹on the wire, then in the agent› led to it"]
-        lines += table(path, style)
+        lines += table(path, style, showsChecks)
         let others = hops.indices.filter { !path.contains($0) }
         if !others.isEmpty {
             lines += ["", style.strong("Also caused")]
-            lines += table(others, style)
+            lines += table(others, style, showsChecks)
         }
         if !notes.isEmpty { lines += [""] + notes.map { style.bad("note: \($0)") } }
         return lines.joined(separator: "\n") + "\n"
@@ -32,7 +34,7 @@ extension TraceStory {
         return "Trace \(trace), \(WallTime.text(unixNs: originUnixNs)): \(outcome)"
     }
 
-    private func table(_ indices: [Int], _ style: TextStyle) -> [String] {
+    private func table(_ indices: [Int], _ style: TextStyle, _ showsChecks: Bool) -> [String] {
         var table = TextTable([.left, .right, .right, .left, .left, .left])
         var checks: [Int: [String]] = [:]
         for (row, index) in indices.enumerated() {
@@ -42,7 +44,7 @@ extension TraceStory {
                 hop.cause.map { "‹\($0.wire.shortText), \($0.agent.shortText)›" } ?? "",
                 step(hop), route(index), hop.summary,
             ])
-            if case .riskDecision(let decision) = hop.payload { checks[row] = checkLines(decision) }
+            if showsChecks, case .riskDecision(let decision) = hop.payload { checks[row] = checkLines(decision) }
         }
         var lines: [String] = []
         for (row, line) in table.lines().enumerated() {

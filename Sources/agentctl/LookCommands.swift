@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import Wire
 
 // Commands that look and change nothing.
@@ -11,48 +10,17 @@ struct StatusCommand: ParsableCommand {
     @OptionGroup var socket: SocketOptions
     @Flag(help: "The whole report as JSON on one line.")
     var json = false
+    @Flag(help: "Show what limits each agent.")
+    var limits = false
 
     func run() throws {
         var client = try socket.client()
         let result = try client.call(.status)
         if json { return Terminal.say(result.text) }
         let report = try ControlClient.decode(result, as: StatusReport.self)
-        let lines = StatusTable.lines(report, width: Terminal.columns, colour: Terminal.usesColour)
+        let lines = StatusTable.lines(
+            report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
         Terminal.say(lines.joined(separator: "\n"))
-    }
-}
-
-struct TopCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "top", abstract: "The status table, again and again, busiest agents first; Ctrl-C ends it.")
-
-    @OptionGroup var socket: SocketOptions
-    @Option(name: .shortAndLong, help: ArgumentHelp("Seconds between two looks.", valueName: "seconds"))
-    var interval = 1.0
-    @Option(
-        name: [.customShort("n"), .long], help: "How many looks; 0: until Ctrl-C. Default: 0 on a terminal, else 1.")
-    var count: Int?
-
-    func validate() throws {
-        guard interval >= 0.1, interval <= 3_600 else { throw ValidationError("--interval takes 0.1 to 3600 seconds") }
-        if let count, count < 0 { throw ValidationError("--count takes 0 or more") }
-    }
-
-    func run() throws {
-        var client = try socket.client()
-        let looks = count ?? (Terminal.isOutputTerminal ? 0 : 1)
-        var look = 0
-        while true {
-            var report = try client.call(.status, as: StatusReport.self)
-            report.agents.sort { ($1.cpuPercent, $0.name) < ($0.cpuPercent, $1.name) }
-            let lines = StatusTable.lines(report, width: Terminal.columns, colour: Terminal.usesColour)
-            // Home, text, clear what is left below: no flicker.
-            let table = lines.map { Terminal.isOutputTerminal ? $0 + "\u{1B}[K" : $0 }.joined(separator: "\n")
-            Terminal.say(Terminal.isOutputTerminal ? "\u{1B}[H\(table)\n\u{1B}[J" : table)
-            look += 1
-            if looks > 0, look >= looks { return }
-            usleep(useconds_t(interval * 1_000_000))
-        }
     }
 }
 

@@ -22,9 +22,25 @@ struct AgentControl: ParsableCommand {
     @OptionGroup var socket: SocketOptions
 }
 
+extension AgentControl {
+    static var commandNames: [String] {
+        configuration.subcommands.compactMap { $0.configuration.commandName }.sorted()
+    }
+
+    /// Throws where the command is misspelt: names the one that was probably meant.
+    static func suggest(for arguments: [String]) throws {
+        var rest = arguments[...]
+        while let first = rest.first, first.hasPrefix("-") { rest = rest.dropFirst(first == "--socket" ? 2 : 1) }
+        guard let name = rest.first, name != "help", !commandNames.contains(name) else { return }
+        throw Failure(
+            .usage, "there is no command \"\(name)\"; \(NearestName.remedy(name, among: commandNames))")
+    }
+}
+
 @main struct Main {
     static func main() {
         do {
+            try AgentControl.suggest(for: Array(CommandLine.arguments.dropFirst()))
             var command = try AgentControl.parseAsRoot()
             try command.run()
             fflush(nil)

@@ -3,21 +3,29 @@ import Wire
 /// `status` and `top` as text.
 enum StatusTable {
     /// The supervisor's line, the agents, and under them a line for each that needs a look.
-    static func lines(_ report: StatusReport, width: Int, colour: Bool) -> [String] {
-        var table = Table([
+    static func lines(_ report: StatusReport, width: Int, colour: Bool, showsLimits: Bool = false) -> [String] {
+        var columns: [Table.Column] = [
             .init(title: "NAME", shrinksTo: 12), .init(title: "ROLE", shrinksTo: 7), .init(title: "STATE"),
             .init(title: "PID", alignment: .right), .init(title: "RESTARTS", alignment: .right),
             .init(title: "UPTIME", alignment: .right), .init(title: "RSS", alignment: .right),
-            .init(title: "CPU", alignment: .right), .init(title: "LIMITS", shrinksTo: 10),
-            .init(title: "LAST EXIT", shrinksTo: 10),
-        ])
-        table.rows = report.agents.map(row)
+            .init(title: "CPU", alignment: .right), .init(title: "LAST EXIT", shrinksTo: 10),
+        ]
+        // Last, so that it is the first to be cut.
+        if showsLimits { columns.append(.init(title: "LIMITS", shrinksTo: 10)) }
+        var table = Table(columns)
+        table.rows = report.agents.map {
+            row($0) + (showsLimits ? [.init($0.pid == nil ? "-" : limits($0.limits))] : [])
+        }
         let supervisor = report.supervisor
         var head = "supervisor \(supervisor.version), pid \(supervisor.pid), since \(supervisor.startedAt)"
         if supervisor.adopted > 0 { head += ", took over \(supervisor.adopted)" }
         head += ", \(count(report.agents.count))"
         var lines = [head] + table.lines(width: width, colour: colour)
         lines += report.agents.compactMap { agent in agent.message.map { "\(agent.name): \($0)" } }
+        let changed = report.agents.filter { $0.changed == true }.map(\.name)
+        if !changed.isEmpty {
+            lines.append("changed on disk, `agentctl reload` takes it over: \(changed.joined(separator: ", "))")
+        }
         return lines + unenforced(report)
     }
 
@@ -45,7 +53,7 @@ enum StatusTable {
             .init("\(agent.restarts)", agent.restarts > 0 ? .yellow : nil),
             .init(isAlive ? Quantity.duration(seconds: agent.uptimeSeconds) : "-"),
             .init(isAlive ? Quantity.bytes(agent.rssBytes) : "-"),
-            .init(isAlive ? Quantity.percent(agent.cpuPercent) : "-"), .init(isAlive ? limits(agent.limits) : "-"),
+            .init(isAlive ? Quantity.percent(agent.cpuPercent) : "-"),
             .init(agent.lastExit.map(exit) ?? "-"),
         ]
     }

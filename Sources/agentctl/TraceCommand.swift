@@ -17,7 +17,9 @@ struct TraceCommand: ParsableCommand {
     var id: String?
     @Flag(help: "The newest way that is recorded from its tick to its fill.")
     var last = false
-    @Flag(help: "As JSON.")
+    @Flag(help: "With every risk check: what it saw and what it allows.")
+    var checks = false
+    @Flag(help: "As JSON; holds the checks in any case.")
     var json = false
 
     func validate() throws {
@@ -30,7 +32,7 @@ struct TraceCommand: ParsableCommand {
             guard let traces = try traces(in: runDirectory) else { return }
             for trace in traces {
                 let story = try TraceStory.load(runDirectory: runDirectory, trace: trace)
-                Terminal.say(json ? story.json.text : story.text(colour: Terminal.usesColour))
+                Terminal.say(json ? story.json.text : story.text(colour: Terminal.usesColour, showsChecks: checks))
             }
         } catch let error as AuditError {
             throw Failure(.refused, "\(error)")

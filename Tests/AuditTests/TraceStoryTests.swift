@@ -45,13 +45,14 @@ import Wire
                 "buy 0.05 BTCUSDT at 61800.2 IOC to PAPER [NeuralArb-1-1/1]",
                 "FILLED buy 0.05 BTCUSDT at 61800.2, fee 1.236 (taker) [NeuralArb-1-1/1#1]",
             ])
-        let text = story.text()
+        let text = story.text(showsChecks: true)
         #expect(text.contains("Trace 0000000000000001"))
         #expect(text.contains("1 fill, the first 60.0 µs after the beginning"))
         #expect(text.contains("‹1.00 µs, 9.00 µs›"))
         #expect(text.contains("MarketFeed(1).book #1 → AlphaScanner(1) and 1 more"))
         #expect(text.contains("check price collar bp: 1.6, limit 50"))
         #expect(!text.contains("\u{1B}"))
+        #expect(!story.text().contains("check price collar"), "only when asked for")
         #expect(story.text(colour: true).contains("\u{1B}[32m"))
         #expect(story.json["complete"]?.bool == true)
         #expect(story.json["hops"]?.array?.count == 7)

@@ -37,6 +37,18 @@ import Wire
         #expect(AgentControl.exitCode(for: error) == .validationFailure)
     }
 
+    @Test(arguments: [
+        (["statsu"], "did you mean \"status\"?"), (["--socket", "/x", "retsart", "A"], "did you mean \"restart\"?"),
+        (["frobnicate"], "known: events, graph, logs"), (["wy", "A"], "did you mean \"why\"?"),
+    ])
+    func aMisspeltCommandIsNamed(arguments: [String], words: String) throws {
+        let failure = try #require(throws: Failure.self) { try AgentControl.suggest(for: arguments) }
+        #expect(failure.code == .usage && failure.message.contains(words), "\(failure.message)")
+    }
+
+    @Test(arguments: [["status"], ["--socket", "x", "top"], ["--version"], ["help", "why"], [], ["-h"]])
+    func aCommandIsNoMistake(arguments: [String]) throws { try AgentControl.suggest(for: arguments) }
+
     @Test func theVersionIsNoError() throws {
         let error = try #require(throws: (any Error).self) { try AgentControl.parseAsRoot(["--version"]) }
         #expect(AgentControl.exitCode(for: error) == .success)

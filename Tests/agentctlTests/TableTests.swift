@@ -35,11 +35,34 @@ import Wire
             StatusTable.lines(Self.report, width: 120, colour: false)
                 == [
                     "supervisor 0.1.0, pid 1, since 2026-01-01T00:00:00Z, took over 2, 2 agents",
-                    "NAME         ROLE         STATE      PID  RESTARTS  UPTIME  RSS   CPU  LIMITS                 LAST EXIT",
-                    "SentimentX   information  running  12345         3   1m15s  12M  1.3%  memory 256M cpu 0.5!  SIGKILL",
-                    "Guardian.ai  information  failed       -         3       -    -     -  -                     exec-failed exit 127",
+                    "NAME         ROLE         STATE      PID  RESTARTS  UPTIME  RSS   CPU  LAST EXIT",
+                    "SentimentX   information  running  12345         3   1m15s  12M  1.3%  SIGKILL",
+                    "Guardian.ai  information  failed       -         3       -    -     -  exec-failed exit 127",
                     "Guardian.ai: no program", "! cpu is not enforced: no control groups (SentimentX)",
-                ].map { $0.replacing("LIMITS                 LAST", with: "LIMITS                LAST") })
+                ])
+    }
+
+    @Test func limitsAreShownOnRequestAndCutFirst() {
+        var report = Self.report
+        report.agents[0].changed = true
+        let lines = StatusTable.lines(report, width: 200, colour: false, showsLimits: true)
+        #expect(lines[1].hasSuffix("LAST EXIT             LIMITS"))
+        #expect(lines[2].hasSuffix("SIGKILL               memory 256M cpu 0.5!"))
+        #expect(lines[5] == "changed on disk, `agentctl reload` takes it over: SentimentX")
+        #expect(lines[6].hasPrefix("! cpu is not enforced"))
+        let narrow = StatusTable.lines(report, width: 110, colour: false, showsLimits: true)
+        #expect(narrow[3].hasSuffix("exec-failed exit 127  -") && narrow[2].hasSuffix("…"))
+    }
+
+    @Test func topSortsByWhatIsAsked() {
+        var (one, two) = (Self.report.agents[0], Self.report.agents[1])
+        (one.cpuPercent, two.cpuPercent) = (1, 2)
+        (one.rssBytes, two.rssBytes) = (5, 5)
+        #expect(TopCommand.Order.cpu.comes(two, before: one) && TopCommand.Order.name.comes(two, before: one))
+        #expect(TopCommand.Order.memory.comes(two, before: one), "the same: by name")
+        #expect(TopCommand.Order(key: UInt8(ascii: "r")) == .restarts && TopCommand.Order(key: 0) == nil)
+        #expect(LiveScreen.meaning(of: UInt8(ascii: "q")) == .quit && LiveScreen.meaning(of: 3) == .quit)
+        #expect(LiveScreen.meaning(of: UInt8(ascii: "m")) == .other(UInt8(ascii: "m")))
     }
 
     @Test(arguments: [60, 80, 100, 120, 300])
