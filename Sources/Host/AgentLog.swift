@@ -92,8 +92,12 @@ final class AgentLog {
     /// Lines not written down: what the disk did not take, and what went beyond the budget.
     var droppedLines: Int { file.dropped + floodedLines }
     private var floodedLines = 0
+    private var hasToldFlood = false
 
-    func begin(incarnation: UInt64) { self.incarnation = incarnation }
+    func begin(incarnation: UInt64) {
+        self.incarnation = incarnation
+        hasToldFlood = false
+    }
 
     /// A line of the supervisor's own about this agent.
     func note(_ text: String) {
@@ -153,6 +157,7 @@ final class AgentLog {
     private func take(_ bytes: ArraySlice<UInt8>, from channel: Channel, into lines: inout [LineSplitter.Line]) {
         guard budget.admit(bytes.count, at: EventLoop.now()) else {
             if channel.flood == nil {
+                tellFlood()
                 channel.splitter.flush(into: &lines)
                 channel.flood = LogFlood()
             }
@@ -165,6 +170,15 @@ final class AgentLog {
             end(flood, of: channel)
         }
         channel.splitter.feed(bytes, into: &lines)
+    }
+
+    /// Once for each incarnation; how much it was, the log itself says each time.
+    private func tellFlood() {
+        guard !hasToldFlood else { return }
+        hasToldFlood = true
+        complaint(
+            "writes more than \(ByteSize(bytes: LogBudget.bytesPerSecond)) a second; lines are dropped and counted in its log"
+        )
     }
 
     private func end(_ flood: LogFlood, of channel: Channel) {

@@ -34,7 +34,10 @@ enum SettingsProbe {
     static let maxErrors = 32
 
     static func errors(of plan: AgentPlan, in fleet: Wire.FleetPlan) -> [String] {
-        guard let executable = plan.executablePath, answers(executable) else { return [] }
+        // One that is to run as another user is not run as this one, not even for a question.
+        guard plan.manifest.sandbox.user == nil, let executable = plan.executablePath, answers(executable) else {
+            return []
+        }
         let run = fleet.configuration.runDirectory
         var environment = AgentEnvironment.make(
             manifest: plan.manifest, incarnation: 0, runDirectory: run, notifySocket: "",

@@ -88,13 +88,53 @@ extension EndToEnd {
                     #expect(outcome.exit == .code(1), "\(arguments)")
                     #expect(outcome.error.contains("\"Nobody\""), "\(outcome.error)")
                 }
+                #expect(try run.ctl("stop", "MarktFeed").error.contains("did you mean \"MarketFeed\"?"))
+                #expect(try run.ctl("why", "MarktFeed").error.contains("did you mean \"MarketFeed\"?"))
+                #expect(try run.ctl("why", "MarketFeed").output == "MarketFeed has not ended yet.\n")
                 #expect(try run.ctl("rpc", "no-such-method").exit == .code(1))
                 for arguments in [
-                    ["frobnicate"], ["stop"], ["logs"], ["rpc", "status", "{"], ["top", "--interval", "0"],
+                    ["frobnicate"], ["statsu"], ["stop"], ["logs"], ["rpc", "status", "{"], ["top", "--interval", "0"],
                     ["logs", "MarketFeed", "-n", "x"],
                 ] {
                     #expect(try run.place.agentctl(arguments).exit == .code(2), "\(arguments)")
                 }
+                try run.stop()
+            }
+        }
+
+        @Test(
+            "top is a live screen with keys, and gives the terminal back",
+            .enabled(if: Programs.hasPython, "needs python3"))
+        func top() throws {
+            // A terminal of its own: waits for two pictures, sorts, quits, and prints what it saw.
+            let player = """
+                import os, pty, select, sys, time
+                pid, terminal = pty.fork()
+                if pid == 0:
+                    os.execv(sys.argv[1], [sys.argv[1], "top", "-i", "0.1", "--socket", sys.argv[2]])
+                seen, end, keys = b"", time.time() + 20, [b"m", b"q"]
+                while time.time() < end:
+                    if select.select([terminal], [], [], 0.1)[0]:
+                        try: data = os.read(terminal, 65536)
+                        except OSError: break
+                        if not data: break
+                        seen += data
+                    if keys and seen.count(b"sorted by") >= 3 * (3 - len(keys)): os.write(terminal, keys.pop(0))
+                sys.stdout.buffer.write(seen)
+                sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                """
+            try withMarket { run in
+                try run.settled()
+                let outcome = try Program.run(
+                    "/usr/bin/env", ["python3", "-c", player, Programs.agentctl, run.place.socket],
+                    environment: ["TERM": "xterm"])
+                #expect(outcome.exit == .code(0), "\(outcome)")
+                #expect(outcome.output.hasPrefix("\u{1B}[?1049h") && outcome.output.contains("\u{1B}[?1049l"))
+                #expect(outcome.output.contains("MarketFeed") && outcome.output.contains("\u{1B}[32mrunning"))
+                #expect(outcome.output.contains("sorted by CPU") && outcome.output.contains("sorted by memory"))
+                let piped = try run.ctl("top", "-n", "2", "-i", "0.1")
+                #expect(piped.exit == .code(0) && !piped.output.contains("\u{1B}"), "no terminal: plain tables")
+                #expect(piped.output.split(separator: "\n").count { $0.hasPrefix("NAME") } == 2)
                 try run.stop()
             }
         }

@@ -62,6 +62,41 @@ struct StormTests {
         #expect(rig.survivors() == [])
     }
 
+    @Test func followersOfALogNoticeNeitherRotationNorDeletionNorStrangeBytes() throws {
+        let rig = try SupervisorRig(#""logs": { "maxSize": "4K", "files": 2 }"#)
+        try rig.agent(
+            "A",
+            """
+            #!/usr/bin/python3
+            import sys, time
+            open("go").read()
+            out = sys.stdout.buffer
+            for i in range(1000):
+                out.write(b"line %d %s\\n" % (i, b"x" * 50)); out.flush()
+            out.write(bytes(b for b in range(256) if b != 10) + b"\\nend\\n"); out.flush()
+            time.sleep(1000)
+            """, manifest: "")
+        #expect(mkfifo("\(rig.path)/agents/A/go", 0o600) == 0)
+        try rig.start()
+        _ = try rig.waitFor("A", .running)
+        let follower = try rig.newClient()
+        _ = try follower.call(.logs(agent: "A", lines: 0, follow: true))
+        try rig.write("agents/A/go", "go\n")
+        var lines: [String] = []
+        while lines.last != "end", case .notification("log", let value)? = try follower.receive() {
+            let line = try value.decoded(as: LogLine.self)
+            if line.stream == .stdout { lines.append(line.text) }
+            if lines.count == 500 { unlink("\(rig.path)/run/logs/A.log") }
+        }
+        #expect(lines.prefix(1000) == (0..<1000).map { "line \($0) " + String(repeating: "x", count: 50) }[...])
+        #expect(lines.count == 1002, "every byte in one line, none of them breaks the protocol")
+        let files = try FileManager.default.contentsOfDirectory(atPath: "\(rig.path)/run/logs").sorted()
+        #expect(files == ["A.log", "A.log.1"])
+        let kept = try String(contentsOfFile: "\(rig.path)/run/logs/A.log", encoding: .isoLatin1)
+        #expect(kept.hasSuffix(" out end\n") && !kept.contains("\u{1B}"))
+        #expect(try rig.stop() == 0)
+    }
+
     @Test func aSlowFollowerOfEventsIsCutWithAClearWordAndNobodyWaits() throws {
         let rig = try SupervisorRig()
         for number in 0..<20 {
