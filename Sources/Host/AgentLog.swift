@@ -56,7 +56,7 @@ final class AgentLog {
     private let file: LogFile
     private let output: Channel
     private let error: Channel
-    private var budget = LogBudget(at: EventLoop.now())
+    private var budget: LogBudget
     private var remembered: [(stream: LogLine.Stream, text: [UInt8])] = []
     private var incarnation: UInt64 = 0
     /// One for all agents: they share the loop's thread, and 200 of their own would be most of the memory.
@@ -67,12 +67,14 @@ final class AgentLog {
     var complaint: (String) -> Void = { _ in }
 
     init(
-        agent: String, loop: EventLoop, directory: String, file: LogFile, scratch: ScratchBuffer
+        agent: String, loop: EventLoop, directory: String, file: LogFile, scratch: ScratchBuffer,
+        budget: LogBudget = LogBudget(at: EventLoop.now())
     ) throws {
         self.agent = agent
         self.loop = loop
         self.file = file
         self.scratch = scratch
+        self.budget = budget
         output = try Channel(stream: .stdout, path: "\(directory)/out.fifo")
         error = try Channel(stream: .stderr, path: "\(directory)/err.fifo")
         for channel in [output, error] {
@@ -155,7 +157,7 @@ final class AgentLog {
 
     /// Within the budget it is cut into lines, beyond it only counted.
     private func take(_ bytes: ArraySlice<UInt8>, from channel: Channel, into lines: inout [LineSplitter.Line]) {
-        guard budget.admit(bytes.count, at: EventLoop.now()) else {
+        guard budget.admit(bytes.count, lines: LogFlood.newlines(in: bytes), at: EventLoop.now()) else {
             if channel.flood == nil {
                 tellFlood()
                 channel.splitter.flush(into: &lines)

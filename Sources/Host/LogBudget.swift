@@ -11,23 +11,39 @@ struct LogBudget: Equatable {
     /// After a drought, writing begins again with at least this much, so that pieces of output are seen, not crumbs.
     static let resumeBytes: Int64 = 1 << 20
 
-    private var left = burstBytes
+    /// What a line costs beside its bytes: a time, a number and a place in the file. Two-byte lines are dear.
+    static let lineBytes = 64
+
+    private let bytesPerSecond: Int64
+    private let burstBytes: Int64
+    private let resumeBytes: Int64
+    private var left: Int64
     private var at: Instant
     /// What is dropped at the moment.
     private(set) var isDry = false
 
-    init(at now: Instant) { at = now }
+    init(
+        bytesPerSecond: Int64 = Self.bytesPerSecond, burstBytes: Int64 = Self.burstBytes,
+        resumeBytes: Int64 = Self.resumeBytes, at now: Instant
+    ) {
+        self.bytesPerSecond = bytesPerSecond
+        self.burstBytes = burstBytes
+        self.resumeBytes = resumeBytes
+        left = burstBytes
+        at = now
+    }
 
     /// Whether `count` bytes that have just been read are to be written down.
-    mutating func admit(_ count: Int, at now: Instant) -> Bool {
-        let gained = Int64((max(0, (now - at).seconds) * Double(Self.bytesPerSecond)).rounded())
+    mutating func admit(_ count: Int, lines: Int = 0, at now: Instant) -> Bool {
+        let cost = Int64(count + lines * Self.lineBytes)
+        let gained = Int64((max(0, (now - at).seconds) * Double(bytesPerSecond)).rounded())
         if gained > 0 {
-            left = min(Self.burstBytes, left + gained)
+            left = min(burstBytes, left + gained)
             at = now
         }
-        if isDry && left < Self.resumeBytes { return false }
-        isDry = left < Int64(count)
-        if !isDry { left -= Int64(count) }
+        if isDry && left < resumeBytes { return false }
+        isDry = left < cost
+        if !isDry { left -= cost }
         return !isDry
     }
 }
@@ -44,8 +60,15 @@ struct LogFlood: Equatable {
 
     mutating func add(_ dropped: ArraySlice<UInt8>) {
         bytes += dropped.count
-        lines += dropped.withUnsafeBytes { buffer in
-            // memchr looks at whole vectors; a loop over bytes would cost more than reading them.
+        lines += Self.newlines(in: dropped)
+        if dropped.count >= Self.tailBytes { end.removeAll(keepingCapacity: true) }
+        end += dropped.suffix(Self.tailBytes)
+        if end.count > Self.tailBytes { end.removeFirst(end.count - Self.tailBytes) }
+    }
+
+    /// memchr looks at whole vectors; a loop over bytes would cost more than reading them.
+    static func newlines(in bytes: ArraySlice<UInt8>) -> Int {
+        bytes.withUnsafeBytes { buffer in
             var count = 0
             var rest = buffer[...]
             while let base = UnsafeRawBufferPointer(rebasing: rest).baseAddress,
@@ -57,9 +80,6 @@ struct LogFlood: Equatable {
             }
             return count
         }
-        if dropped.count >= Self.tailBytes { end.removeAll(keepingCapacity: true) }
-        end += dropped.suffix(Self.tailBytes)
-        if end.count > Self.tailBytes { end.removeFirst(end.count - Self.tailBytes) }
     }
 
     var tail: [UInt8] {

@@ -211,11 +211,6 @@ extension EndToEnd {
                     let size = try FileManager.default.attributesOfItem(atPath: "\(logs)/\(file)")[.size] as? Int
                     #expect(size ?? 0 <= 64 << 10, "\(file)")
                 }
-                // What is too much is dropped, and said.
-                try eventually("the drop is told", detail: { run.story }) {
-                    try run.events().contains { $0.kind == "log" && $0.message.contains("lines are dropped") }
-                        ? true : nil
-                }
                 // The supervisor answers all the while.
                 #expect(try run.ctl("logs", "Culprit", "-n", "5").exit == .code(0))
                 #expect(try run.ctl("stop", "Culprit").exit == .code(0))

@@ -207,7 +207,8 @@ struct DropInTests {
     }
 
     @Test func thoseThatAreRemovedTogetherStopProducersFirst() throws {
-        let rig = try rig()
+        // Long enough that both removals are one look.
+        let rig = try rig(#""watch": { "settleMs": 1000 }"#)
         try rig.agent(
             "Source", SupervisorRig.sleeper,
             manifest: #""outputs": { "items": { "type": "TextItem", "delivery": "queue" } }"#)

@@ -37,6 +37,45 @@ import Wire
         #expect(!admits(1, 10) && !admits(1, 5))
     }
 
+    @Test func linesCostMoreThanTheirBytes() {
+        var budget = LogBudget(bytesPerSecond: 1, burstBytes: 1_000, resumeBytes: 1_000, at: at(0))
+        func admits(_ count: Int, _ lines: Int) -> Bool { budget.admit(count, lines: lines, at: at(0)) }
+        #expect(admits(200, 10) && !admits(200, 10))
+    }
+
+    @Test func aFloodIsReadDroppedSaidAndItsEndKept() throws {
+        try withTemporaryDirectory { directory in
+            let loop = try EventLoop()
+            let budget = LogBudget(
+                bytesPerSecond: 1 << 20, burstBytes: 64 << 10, resumeBytes: 1 << 10, at: EventLoop.now())
+            let path = "\(directory.path)/A.log"
+            let log = try AgentLog(
+                agent: "A", loop: loop, directory: directory.path,
+                file: LogFile(path: path, maxBytes: 64 << 20, files: 2), scratch: ScratchBuffer(), budget: budget)
+            defer { log.close(removing: true) }
+            var complaints: [String] = []
+            log.complaint = { complaints.append($0) }
+            let writers = try log.openWriters()
+            // 8 MB in small lines by a process that never waits for long: it gets through.
+            let spammer = Process()
+            spammer.executableURL = URL(fileURLWithPath: "/bin/sh")
+            spammer.arguments = ["-c", "yes spam | head -c 8000000; echo last words"]
+            spammer.standardOutput = FileHandle(fileDescriptor: writers.output.raw, closeOnDealloc: false)
+            try spammer.run()
+            let hasEnded = try loop.run(untilMs: 30_000) {
+                loop.schedule(afterMs: 5) {}
+                return !spammer.isRunning
+            }
+            #expect(hasEnded)
+            log.drainAll()
+            #expect(complaints.count == 1 && complaints[0].contains("lines are dropped and counted"))
+            #expect(log.droppedLines > 1_000_000 && log.lastLines(1) == ["last words"])
+            let content = try String(contentsOfFile: path, encoding: .utf8)
+            #expect(content.contains(" lines (") && content.contains(" bytes) were dropped: an agent may write "))
+            #expect(content.utf8.count < 8_000_000)
+        }
+    }
+
     @Test func aFloodCountsWhatItDropsAndKeepsItsEnd() {
         var flood = LogFlood()
         let line = Array((String(repeating: "x", count: 99) + "\n").utf8)

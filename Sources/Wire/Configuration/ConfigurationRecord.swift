@@ -60,6 +60,8 @@ public final class ConfigurationRecord: ConfigurationSource {
         return check
     }
 
+    public func hasUser(named name: String) -> Bool { disk.hasUser(named: name) }
+
     private func heldFile(_ path: String) -> Result<[UInt8], ConfigurationSourceError>? {
         isFresh(path) ? nil : held?.files[path]
     }
