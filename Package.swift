@@ -106,7 +106,7 @@ let package = Package(
                 "VolatilityNexus", "Guardian", "RiskSentinel", "NeuralArb", "LiquidityFlow", "PaperVenue",
             ]),
         tests("agentctl", ["agentctl", "Wire"]),
-        tests("EndToEnd", ["Wire", "Journal"]),
+        tests("EndToEnd", ["Authority", "Journal", "Wire", "ZeroMQ", protobuf]),
     ],
     swiftLanguageModes: [.v6]
 )

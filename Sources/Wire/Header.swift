@@ -108,6 +108,23 @@ public enum FrameError: Error, Equatable, Sendable, CustomStringConvertible {
     /// From an output that is not wired to this port.
     case stranger(OutputID)
 
+    /// Number of the kind of mistake, whatever the particulars; small, so that a reader can count each.
+    public var kind: Int {
+        switch self {
+        case .short: 0
+        case .notOurs: 1
+        case .version: 2
+        case .encoding: 3
+        case .payloadType: 4
+        case .reservedBytes: 5
+        case .length: 6
+        case .tooLong: 7
+        case .payload: 8
+        case .unexpectedType: 9
+        case .stranger: 10
+        }
+    }
+
     public var description: String {
         switch self {
         case .short(let bytes): "a frame of \(bytes) bytes is shorter than the header (\(Header.byteCount))"

@@ -44,11 +44,12 @@ struct PaperVenue: Agent {
     }
 
     private struct Counters: Sendable {
-        let accepted, refused, repeated, takerFills, makerFills, gaps: CounterName
+        let accepted, refused, unapproved, repeated, takerFills, makerFills, gaps: CounterName
 
         init(_ start: AgentStart) {
             accepted = start.counter("orders accepted")
             refused = start.counter("orders refused")
+            unapproved = start.counter("orders not approved")
             repeated = start.counter("orders repeated")
             takerFills = start.counter("fills taker")
             makerFills = start.counter("fills maker")
@@ -73,7 +74,10 @@ struct PaperVenue: Agent {
             case .bookUpdate(let update): apply(update, &effects)
             case .trade(let trade): match(trade, at: now, &effects)
             case .order(let order):
-                let deadline = min(message.header.sentAt, now) + Nanoseconds(order.validForNs)
+                guard isApproved(order, message.approval, &effects) else { return }
+                // What the sender says of itself can only shorten what was signed.
+                let signedEnd = Approval(order.decision)?.expiresAt ?? Instant(nanoseconds: .max)
+                let deadline = min(min(message.header.sentAt, now) + Nanoseconds(order.validForNs), signedEnd)
                 receive(order, deadline, message.cause, at: now, &effects)
             default: break
             }
@@ -118,6 +122,16 @@ struct PaperVenue: Agent {
     }
 
     // MARK: Orders
+
+    /// Whether a risk agent stands behind the order. If none does, nobody knows who has sent it: it is not answered, because
+    /// the answer would seem to be about an honest order of the same id, and it is not remembered.
+    private func isApproved(_ order: Order, _ verdict: ApprovalVerdict, _ effects: inout Effects) -> Bool {
+        guard verdict != .valid else { return true }
+        effects.count(counters.unapproved)
+        let name = order.orderID.prefix(OrderRules.maximumNameBytes)
+        effects.log(.warning, "order '\(name)' refused: \(verdict.reason)")
+        return false
+    }
 
     private mutating func receive(
         _ order: Order, _ deadline: Instant, _ cause: Cause, at now: Instant, _ effects: inout Effects

@@ -10,7 +10,7 @@ extension AgentShell {
             guard failure == nil, lastFrameAt < end else { return }
             switch try wire.receive() {
             case .nothing: return
-            case .refused(let problem): noteMalformed(problem, on: wire)
+            case .refused(let problem): noteMalformed(problem, kind: -1, on: wire)
             case .frame: wire.withFrame { deliver($0, from: wire) }
             }
         }
@@ -44,7 +44,7 @@ extension AgentShell {
                 isPosition: isDurable || wire.isLink, receivedAt)
             recorder.received(frame, edge: wire.sources[source].edge, receivedAt: receivedAt)
         } catch {
-            noteMalformed("\(error)", on: wire)
+            noteMalformed("\(error)", kind: error.kind, on: wire)
         }
     }
 
@@ -76,12 +76,15 @@ extension AgentShell {
         stats.age.record(receivedAt - header.originAt)
     }
 
-    /// Counted always; logged the 1st, 2nd, 4th, 8th … time, so that a stream of rubbish cannot fill the disk.
-    func noteMalformed(_ problem: String, on wire: InputWire) {
+    /// Counted always; each kind of mistake is logged the 1st, 2nd, 4th, 8th … time, so that a stream of rubbish can neither
+    /// fill the disk nor hide another mistake.
+    func noteMalformed(_ problem: String, kind: Int = 0, on wire: InputWire) {
         malformedFrames += 1
         stats[.malformed] = malformedFrames
-        if malformedFrames & (malformedFrames - 1) == 0 {
-            AgentLog.write(.warning, "skipped a frame on '\(wire.name)': \(problem) (\(malformedFrames) so far)")
+        let count = malformedByKind[kind, default: 0] + 1
+        malformedByKind[kind] = count
+        if count & (count - 1) == 0 {
+            AgentLog.write(.warning, "skipped a frame on '\(wire.name)': \(problem) (\(count) of this kind so far)")
         }
     }
 

@@ -42,6 +42,8 @@ final class AgentShell<A: Agent> {
     private var nextPing: Instant
     private let pingEvery: Nanoseconds?
     var malformedFrames: UInt64 = 0
+    /// The same by `FrameError.kind`; -1: libzmq would not hand it over.
+    var malformedByKind: [Int: UInt64] = [:]
     /// Orders that came without a valid approval, by what was wrong.
     var unapproved: [ApprovalVerdict: UInt64] = [:]
     /// When the last frame of any kind came.
