@@ -1,0 +1,31 @@
+import AgentKit
+import Market
+import Testing
+import Wire
+
+@testable import PaperVenue
+
+/// Orders that no risk agent stands behind.
+@Suite struct PaperVenueApprovalTests {
+    @Test func anythingButAValidApprovalIsRefusedWithoutAnAnswer() throws {
+        for verdict in ApprovalVerdict.allCases where verdict != .valid {
+            var venue = try VenueBench()
+            #expect(venue.bench.receive(.order(Sample.order()), on: "orders", approval: verdict).isEmpty, "\(verdict)")
+            #expect(venue.bench.log.last?.text == "order 'p1/1' refused: \(verdict.reason)")
+            #expect(venue.bench.counters["orders not approved"] == 1)
+            // It is not remembered: the honest order of the same id trades, and nothing of the approval was used up.
+            #expect(venue.send(Sample.order("p1/1", .buy, "1")).statuses == [.filled], "\(verdict)")
+        }
+    }
+
+    @Test func noTimeOfTheSenderGoesBeyondWhatWasSigned() throws {
+        var venue = try VenueBench(["latencyMs": .number(50)])
+        let end = venue.bench.now + .milliseconds(40)
+        var order = Sample.order()
+        order.decision.approvalBytes = Approval(keyID: 1, expiresAt: end, code: .init(repeating: 0, count: 32)).bytes
+        #expect(venue.send(order).isEmpty, "on its way")
+        let reports = venue.advance(50)
+        #expect(reports.statuses == [.rejected])
+        #expect(reports.only?.reason == Refusal.expired.rawValue)
+    }
+}
