@@ -2,7 +2,7 @@ import CLinux
 import COpenSSL
 
 /// HMAC-SHA256 (RFC 2104, FIPS 198-1) with one key. The two hashes are begun once, with the padded key; a code then
-/// costs the blocks of the message and one more: 0.4 µs for an approval (measured, with SHA instructions).
+/// costs the blocks of the message and one more.
 ///
 /// By SHA-256's plain functions, as the journal's chain: OpenSSL's own HMAC looks its algorithm up and allocates for
 /// each code, and brings the whole library along. Not thread-safe.
