@@ -64,7 +64,8 @@ let package = Package(
         .executableTarget(
             name: "agentctl",
             dependencies: [
-                "Wire", "Audit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Wire", "Journal", "Audit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
         agent("MarketFeed", ["Market", "Recording"]),

@@ -45,7 +45,7 @@ public struct MessageRecord: Sendable {
     }
 
     /// From a journal; nil if the record is no message of this version.
-    init?(_ record: JournalRecord, agent: String) {
+    public init?(_ record: JournalRecord, agent: String) {
         guard record.type == .sentFrame else { return nil }
         let header = record.payload.withUnsafeBytes { try? Header(frame: $0) }
         guard let header else { return nil }
@@ -77,5 +77,5 @@ public struct MessageRecord: Sendable {
     }
 
     /// Decoded; of a cut payload, the fields that are whole. Nil if it can't be decoded.
-    var message: Payload? { PartialPayload.decode(header, payload, isCut: isCut) }
+    public var message: Payload? { PartialPayload.decode(header, payload, isCut: isCut) }
 }

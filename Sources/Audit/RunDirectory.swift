@@ -27,7 +27,7 @@ struct RunDirectory {
     /// messages before the damage have been handed over.
     func readJournal(of agent: String, _ body: (MessageRecord) -> Void) -> String? {
         var reader = JournalReader(
-            directory: "\(path)/agents/\(agent)/\(JournalWriter.directoryName)", identity: agent)
+            directory: RunJournals.directory(of: agent, runDirectory: path), identity: agent)
         do throws(JournalError) {
             while let record = try reader.next() {
                 if let message = MessageRecord(record, agent: agent) { body(message) }

@@ -13,11 +13,15 @@ public struct TraceFinder: Sendable {
         public var report: ExecutionReport
         /// The tick that began it is still in a flight recorder, so that the whole way can be told.
         public var isComplete: Bool
+        /// Its proposal carries the same trace. It does not where an order rested, and a later market event filled it.
+        public var hasProposal = false
     }
 
     /// Newest first, at most `AuditLimits.fills`.
     public private(set) var fills: [FillTrace] = []
     private var executions: Set<String> = []
+    /// Trace of the proposal itself, by its id.
+    private var proposalTraces: [String: TraceID] = [:]
     private var byOrder: [String: [TraceID]] = [:]
     private var byProposal: [String: [TraceID]] = [:]
     public private(set) var notes: [String] = []
@@ -29,7 +33,7 @@ public struct TraceFinder: Sendable {
         for agent in agents {
             if let problem = run.readJournal(of: agent, { finder.add($0) }) { finder.notes.append(problem) }
         }
-        finder.keepNewest()
+        finder.finish()
         let wanted = Set(finder.fills.map(\.trace))
         var begun: Set<TraceID> = []
         for agent in agents where !wanted.isEmpty {
@@ -45,7 +49,9 @@ public struct TraceFinder: Sendable {
     public init() {}
 
     /// The newest fill whose whole way can be told; else the newest fill.
-    public var latest: FillTrace? { fills.first { $0.isComplete } ?? fills.first }
+    public var latest: FillTrace? {
+        fills.first { $0.isComplete && $0.hasProposal } ?? fills.first { $0.isComplete } ?? fills.first
+    }
 
     /// Traces of messages about an order, oldest first.
     public func traces(orderID: String) -> [TraceID] { byOrder[orderID] ?? [] }
@@ -88,6 +94,7 @@ public struct TraceFinder: Sendable {
         let trace = record.header.trace
         let (proposal, order) = payload.identifiers
         if !proposal.isEmpty { byProposal[proposal, default: []].appendIfNew(trace) }
+        if case .proposal = payload { proposalTraces[proposal] = trace }
         if !order.isEmpty { byOrder[order, default: []].appendIfNew(trace) }
         // A venue that is asked twice answers twice; the first answer was the fill.
         guard case .executionReport(let report) = payload, report.lastQuantityE8 > 0,
@@ -98,6 +105,14 @@ public struct TraceFinder: Sendable {
                 trace: trace, filledUnixNs: record.anchor.unixNs(of: record.header.sentAt),
                 latency: record.header.sentAt - record.header.originAt, report: report, isComplete: false))
         if fills.count >= 2 * AuditLimits.fills { keepNewest() }
+    }
+
+    /// When every message has been added.
+    mutating func finish() {
+        keepNewest()
+        for index in fills.indices {
+            fills[index].hasProposal = proposalTraces[fills[index].report.proposalID] == fills[index].trace
+        }
     }
 
     mutating func keepNewest() {

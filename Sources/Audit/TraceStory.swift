@@ -70,23 +70,11 @@ public struct TraceStory: Sendable {
 
     /// Reads the run directory. Throws if nothing is known of the trace.
     public static func load(runDirectory: String, trace: TraceID) throws(AuditError) -> TraceStory {
-        let run = RunDirectory(path: runDirectory)
-        let agents = try run.agents()
-        var records: [MessageRecord] = []
-        var notes: [String] = []
-        var names = run.outputNames(agents)
-        for agent in agents {
-            let problem = run.readJournal(of: agent) { if $0.header.trace == trace { records.append($0) } }
-            if let problem { notes.append(problem) }
-            guard let recorder = run.recorder(of: agent) else { continue }
-            for wire in recorder.edges {
-                let output = String(wire.prefix { $0 != ">" })
-                names[OutputID(port: output)] = output
-            }
-            records += recorder.slots { slotTrace, _ in slotTrace == trace }
-                .map { MessageRecord($0, agent: agent, anchor: recorder.anchor) }
-        }
-        guard let story = TraceStory(trace: trace, records: records, outputNames: names, notes: notes) else {
+        let found = try RunRecords(RunDirectory(path: runDirectory), traces: [trace])
+        guard
+            let story = TraceStory(
+                trace: trace, records: found.records, outputNames: found.outputNames, notes: found.notes)
+        else {
             throw .noRecords(of: "trace \(trace)", directory: runDirectory)
         }
         return story

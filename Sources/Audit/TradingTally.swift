@@ -1,3 +1,4 @@
+import Journal
 import Market
 import Wire
 
@@ -84,13 +85,26 @@ extension OrderStatus {
 }
 
 /// The last prices seen, to value what is open at the end.
-struct MarkBook: Sendable {
+public struct MarkBook: Sendable {
     private var quotes: [String: (sentAt: Instant, mark: Price)] = [:]
 
     mutating func add(_ record: MessageRecord) {
         guard case .quote(let quote) = record.message, let mark = quote.mid else { return }
         if let known = quotes[quote.symbol], known.sentAt >= record.header.sentAt { return }
         quotes[quote.symbol] = (record.header.sentAt, mark)
+    }
+
+    /// The last prices that agents of a run have on record, by symbol.
+    public static func load(runDirectory: String) throws(AuditError) -> [String: Price] {
+        let run = RunDirectory(path: runDirectory)
+        var book = MarkBook()
+        for agent in try run.agents() {
+            guard let recorder = run.recorder(of: agent) else { continue }
+            for slot in recorder.slots(where: { $1 == PayloadType.quote.rawValue }) {
+                book.add(MessageRecord(slot, agent: agent, anchor: recorder.anchor))
+            }
+        }
+        return book.quotes.mapValues(\.mark)
     }
 
     /// Middle of the last quote with both sides.

@@ -1,9 +1,9 @@
 import Wire
 
 /// Unix time as text, in UTC.
-enum WallTime {
+public enum WallTime {
     /// "2026-11-22T11:35:17.039123Z".
-    static func text(unixNs: Int64) -> String {
+    public static func text(unixNs: Int64) -> String {
         let (date, time) = parts(unixNs)
         return "\(date)T\(time)Z"
     }

@@ -15,7 +15,8 @@ struct AgentControl: ParsableCommand {
         subcommands: [
             StatusCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self, LogsCommand.self,
             EventsCommand.self, ReloadCommand.self, TopCommand.self, GraphCommand.self, RPCCommand.self,
-            ShutdownCommand.self, UpgradeCommand.self, TraceCommand.self, WhyCommand.self,
+            ShutdownCommand.self, UpgradeCommand.self, TraceCommand.self, WhyCommand.self, JournalCommand.self,
+            AuditCommand.self,
         ])
 
     // Here as well as in each command, so that it may stand before or after the command's name.

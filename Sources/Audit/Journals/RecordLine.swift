@@ -1,0 +1,83 @@
+import Journal
+import Wire
+
+/// One record of a journal, for people and programs.
+public struct RecordLine: Sendable {
+    public var record: JournalRecord
+    /// A message, where the record is one.
+    public var message: MessageRecord?
+    /// Unix time in nanoseconds at which it was written, where the record tells.
+    public var unixNs: Int64?
+
+    /// `agent`: whose journal it is.
+    public init(_ record: JournalRecord, agent: String) {
+        self.record = record
+        message = MessageRecord(record, agent: agent)
+        unixNs = message.map { record.anchor.unixNs(of: $0.reception?.receivedAt ?? $0.header.sentAt) }
+    }
+
+    /// What happened, in a few words.
+    var summary: String {
+        guard let message else { return "" }
+        let words =
+            message.message.map { PayloadSummary.text($0) } ?? "\(message.header.payloadType.name) that does not decode"
+        return "\(PayloadSummary.step(message.header.payloadType)) #\(message.header.sequence) \(words)"
+    }
+
+    /// "12  3  sent  2026-11-22T11:35:17.039123Z  412 B  proposal #7 momentum: …": sequence, incarnation, type, time, size.
+    public var text: String {
+        let time = unixNs.map { WallTime.text(unixNs: $0) } ?? "-"
+        let words = summary
+        return "\(record.sequence)  \(record.epoch)  \(record.type.name)  \(time)  \(record.payload.count) B"
+            + (words.isEmpty ? "" : "  " + words)
+    }
+
+    public var json: JSONValue {
+        var members: [JSONValue.Member] = []
+        func add(_ key: String, _ value: JSONValue) { members.append(.init(key: key, value: value)) }
+        add("sequence", .integer(Int64(clamping: record.sequence)))
+        add("incarnation", .integer(Int64(clamping: record.epoch)))
+        add("type", .string(record.type.name))
+        add("at", unixNs.map { .string(WallTime.text(unixNs: $0)) } ?? .null)
+        add("bytes", .integer(Int64(record.payload.count)))
+        if let message {
+            let header = message.header
+            add("payload", .string(header.payloadType.name))
+            add("output", .string("\(header.output.value)"))
+            add(
+                "sender",
+                .members([
+                    "incarnation": .integer(Int64(clamping: header.incarnation)),
+                    "sequence": .integer(Int64(clamping: header.sequence)),
+                ]))
+            add("trace", .string("\(header.trace)"))
+            add("sentAt", .string(WallTime.text(unixNs: record.anchor.unixNs(of: header.sentAt))))
+        }
+        add("summary", .string(summary))
+        return .object(members)
+    }
+}
+
+extension RecordType {
+    private static let names: [RecordType: String] = [
+        .sentFrame: "sent", RecordType(rawValue: 2): "input", RecordType(rawValue: 3): "snapshot",
+        RecordType(rawValue: 4): "position",
+    ]
+
+    /// "sent", "input", …; of a type that this build does not know, its number.
+    public var name: String { Self.names[self] ?? "type-\(rawValue)" }
+
+    /// By `name`.
+    public init?(name: String) {
+        if let known = Self.names.first(where: { $0.value == name })?.key {
+            self = known
+        } else if name.hasPrefix("type-"), let number = UInt16(name.dropFirst(5)) {
+            self.init(rawValue: number)
+        } else {
+            return nil
+        }
+    }
+
+    /// Names that this build knows, in the order of their numbers.
+    public static var knownNames: [String] { names.sorted { $0.key.rawValue < $1.key.rawValue }.map(\.value) }
+}

@@ -1,0 +1,120 @@
+import Wire
+
+/// Puts the steps of one proposal in causal order: by what answers what, not by trace.
+struct OrderAssembly {
+    let proposalID: String
+    private var candidates: [Candidate] = []
+    private var known: Set<MessageRecord.Identity> = []
+
+    private struct Candidate {
+        var kind: OrderAudit.Kind
+        var hop: TraceStory.Hop
+        /// What caused it in its own trace.
+        var cause: TraceStory.Hop?
+        /// Unix time in nanoseconds, as exact as the clocks were.
+        var at: Int64 = 0
+    }
+
+    /// Records whose clocks differ by less are of one boot; corrections of the wall clock are far smaller.
+    private static let sameBoot: UInt64 = 60_000_000_000
+
+    init(proposalID: String) {
+        self.proposalID = proposalID
+    }
+
+    /// Takes what is about the proposal, and what led to the proposal itself.
+    mutating func add(_ story: TraceStory) {
+        var wanted: Set<Int> = []
+        for (index, hop) in story.hops.enumerated() where hop.payload?.identifiers.proposal == proposalID {
+            wanted.insert(index)
+            guard case .proposal = hop.payload else { continue }
+            var at = hop.cause?.hop
+            while let ancestor = at, wanted.insert(ancestor).inserted { at = story.hops[ancestor].cause?.hop }
+        }
+        for index in wanted.sorted() {
+            let hop = story.hops[index]
+            let identity = MessageRecord.Identity(
+                output: hop.header.output, incarnation: hop.header.incarnation, sequence: hop.header.sequence,
+                sentAt: hop.header.sentAt)
+            guard known.insert(identity).inserted else { continue }
+            candidates.append(
+                Candidate(kind: Self.kind(hop), hop: hop, cause: hop.cause.map { story.hops[$0.hop] }))
+        }
+    }
+
+    func steps() -> [OrderAudit.Step] {
+        let offset = candidates.first.map { $0.hop.clockOffset } ?? 0
+        let sorted = candidates.map { candidate in
+            // Monotonic times are exact, and those of one boot can be compared; wall times are not told apart so finely.
+            var candidate = candidate
+            let isSameBoot = (candidate.hop.clockOffset &- offset).magnitude < Self.sameBoot
+            candidate.at = isSameBoot ? candidate.hop.header.sentAt.nanoseconds &+ offset : candidate.hop.sentUnixNs
+            return candidate
+        }
+        .sorted { ($0.at, Self.rank($0.kind)) < ($1.at, Self.rank($1.kind)) }
+        return sorted.indices.map { step($0, sorted) }
+    }
+
+    private func step(_ index: Int, _ all: [Candidate]) -> OrderAudit.Step {
+        let candidate = all[index]
+        var step = OrderAudit.Step(kind: candidate.kind, hop: candidate.hop)
+        step.parent = all[..<index].lastIndex { Self.answers(candidate, $0) }
+        if let parent = step.parent {
+            let parentHop = all[parent].hop
+            step.sinceParent = Nanoseconds(candidate.at &- all[parent].at)
+            let receipt = parentHop.deliveries.last {
+                $0.agent == candidate.hop.producer && $0.receivedAt <= candidate.hop.header.sentAt
+            }
+            step.wire = receipt?.wire
+            step.inAgent = receipt.map { candidate.hop.header.sentAt - $0.receivedAt }
+        }
+        if Self.rank(candidate.kind) > Self.rank(.proposal), let cause = candidate.cause,
+            cause.payload?.identifiers.proposal != proposalID
+        {
+            step.trigger = cause.summary
+        }
+        return step
+    }
+
+    /// Whether `later` is the answer to `earlier`.
+    private static func answers(_ later: Candidate, _ earlier: Candidate) -> Bool {
+        switch (later.kind, earlier.kind) {
+        case (.signal, .event), (.proposal, .event), (.proposal, .signal), (.event, .event), (.signal, .signal):
+            guard let cause = later.cause else { return false }
+            return cause.header == earlier.hop.header
+        case (.sizing, .proposal), (.decision, .sizing), (.order, .decision): return true
+        case (.report, .order), (.fill, .order):
+            return later.hop.payload?.identifiers.order == earlier.hop.payload?.identifiers.order
+        default: return false
+        }
+    }
+
+    private static func kind(_ hop: TraceStory.Hop) -> OrderAudit.Kind {
+        switch hop.header.payloadType {
+        case .proposal: .proposal
+        case .sizedProposal: .sizing
+        case .riskDecision: .decision
+        case .order: .order
+        case .executionReport: hop.isFill ? .fill : .report
+        case .signal: .signal
+        default: .event
+        }
+    }
+
+    private static func rank(_ kind: OrderAudit.Kind) -> Int {
+        switch kind {
+        case .event: 0
+        case .signal: 1
+        case .proposal: 2
+        case .sizing: 3
+        case .decision: 4
+        case .order: 5
+        case .report, .fill: 6
+        }
+    }
+}
+
+extension TraceStory.Hop {
+    /// Wall clock less monotonic clock.
+    fileprivate var clockOffset: Int64 { sentUnixNs &- header.sentAt.nanoseconds }
+}
