@@ -1,6 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 /// For programs in C alone, in the builds of the Makefile that link the Swift runtime statically too: without it they load
@@ -24,6 +25,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
@@ -44,6 +46,7 @@ let package = Package(
         .target(name: "Authority", dependencies: ["CLinux", "COpenSSL", "Wire", "Journal"]),
         .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal", "Authority", "Delivery"]),
         .target(name: "Audit", dependencies: ["Wire", "Market", "Journal"]),
+        .target(name: "Ledger", dependencies: ["Wire", "Market", "Journal", "Audit", sqlite]),
         .target(name: "Host", dependencies: ["CLinux", "Wire", "Supervision", "Authority", "Audit"]),
 
         // Measurements: `make bench`.
@@ -64,7 +67,7 @@ let package = Package(
         .executableTarget(
             name: "agentctl",
             dependencies: [
-                "Wire", "Journal", "Audit",
+                "Wire", "Market", "Journal", "Audit", "Ledger",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -98,6 +101,7 @@ let package = Package(
         tests("Authority", ["Authority", "CLinux", "Journal", "Wire", protobuf]),
         tests("AgentKit", ["AgentKit", "Authority", "CLinux", "Journal", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
+        tests("Ledger", ["Ledger", "Audit", "Journal", "Market", "Wire", sqlite]),
         tests("Host", ["Host"]),
         tests(
             "Agents",

@@ -22,6 +22,16 @@ public struct Position: Hashable, Codable, Sendable {
         self.contractMultiplier = contractMultiplier
     }
 
+    /// A position that was written down.
+    public init(
+        quantity: Quantity, openCost: Notional, realised: Notional, fees: Notional, fills: UInt64,
+        contractMultiplier: Factor = .one
+    ) {
+        self.init(contractMultiplier: contractMultiplier)
+        (self.quantity, self.openCost, self.realised) = (quantity, openCost, realised)
+        (self.fees, self.fills) = (fees, fills)
+    }
+
     /// Books a fill: opens, adds, reduces, closes, or flips through zero. All or nothing: after an overflow the
     /// position is unchanged.
     public mutating func apply(_ fill: Fill) throws(ArithmeticOverflow) {
