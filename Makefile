@@ -5,6 +5,7 @@
 #   make test                     every test
 #   make bench                    latency and throughput beside bare libzmq, spawn to ready
 #   make bench-supervision        this supervisor beside runit, s6 and supervisord
+#   make test-cgroups             the tests of limits and trees on cgroup v2 alone, in a user-mode Linux
 #   make soak                     a million simulated fault histories of the supervisor's core
 #   make soak-wires               200,000 simulated fault histories of durable wires
 #   make model                    the protocol of durable wires in a model checker
@@ -12,7 +13,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: soak-wires model run test build bench bench-supervision soak lint format proto clean deps
+.PHONY: run test build bench bench-supervision test-cgroups soak soak-wires model lint format proto clean deps
 
 SWIFT_BUILD := swift build
 # Static Swift runtime: starts four times as fast, and runs where no Swift is installed. Stripped: half the size.
@@ -39,6 +40,12 @@ test: deps
 	$(SWIFT_BUILD) --build-tests
 	swift test --skip-build --disable-xctest --skip EndToEndTests
 	swift test --skip-build --disable-xctest --filter EndToEndTests --no-parallel
+
+# For machines whose controllers are on v1: boots a user-mode Linux on this file system. Needs root.
+test-cgroups: deps
+	$(SWIFT_BUILD) --build-tests
+	@.ci/deps user-mode-linux iproute2
+	.ci/test-cgroups
 
 bench: build
 	.build/release/bench

@@ -27,8 +27,8 @@ final class CgroupTree {
     private let name: String
     private let record: String
     private let predecessors: [Branch]
-    /// What `deinit`-time order asks to be undone: the leaf we moved to, and what its parent passes on because of us.
-    private var leaf: (group: String, enabled: Set<CgroupController>)?
+    /// The group of our own that we left for a leaf, to be put back at the end.
+    private var leftGroup: String?
 
     /// - Parameter hierarchies: those to use; a test leaves some out.
     init(runDirectory: String, hierarchies: [CgroupHierarchy] = CgroupHierarchy.ofThisProcess()) {
@@ -106,11 +106,12 @@ final class CgroupTree {
         }
         if branches.allSatisfy({ access($0.path, F_OK) == -1 }) { unlink(record) }
         branches = []
-        guard let leaf else { return }
-        for controller in leaf.enabled {
-            CgroupFile.write("-\(controller.rawValue)", to: "\(leaf.group)/cgroup.subtree_control")
+        guard let leftGroup else { return }
+        // A group may hold processes again once it passes nothing on; refused while others below it need that.
+        for controller in CgroupController.limiting {
+            CgroupFile.write("-\(controller.rawValue)", to: "\(leftGroup)/cgroup.subtree_control")
         }
-        if CgroupFile.write("0", to: "\(leaf.group)/cgroup.procs") == 0 { rmdir("\(leaf.group)/\(leafName)") }
+        if CgroupFile.write("0", to: "\(leftGroup)/cgroup.procs") == 0 { rmdir("\(leftGroup)/\(leafName)") }
     }
 
     private static func groups(in branch: String) -> [String] {
@@ -131,7 +132,7 @@ final class CgroupTree {
             findings.unified[controller] = .unusable(CgroupPlacement.obstacle(controller, candidates))
         }
         guard let placement = CgroupPlacement.choose(from: candidates, wanting: wanted) else { return }
-        if placement.movesSupervisor { moveAside(in: placement.path, enabling: placement.enabling) }
+        if placement.movesSupervisor { moveAside(in: placement.path) }
         Self.pass(placement.enabling, from: placement.path)
         let path = "\(placement.path)/\(name)"
         if mkdir(path, 0o755) == -1, errno != EEXIST { return }
@@ -177,10 +178,10 @@ final class CgroupTree {
         }
     }
 
-    private func moveAside(in group: String, enabling: Set<CgroupController>) {
+    private func moveAside(in group: String) {
         let path = "\(group)/\(leafName)"
         if mkdir(path, 0o755) == -1, errno != EEXIST { return }
-        if CgroupFile.write("0", to: "\(path)/cgroup.procs") == 0 { leaf = (group, enabling) }
+        if CgroupFile.write("0", to: "\(path)/cgroup.procs") == 0 { leftGroup = group }
     }
 
     private func candidates(_ hierarchy: CgroupHierarchy) -> [CgroupCandidate] {

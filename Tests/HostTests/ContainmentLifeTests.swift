@@ -183,7 +183,7 @@ struct ContainmentLifeTests {
         try rig.start()
         _ = try rig.waitFor("A", .running)
         let branches = rig.branches()
-        try rig.kill()
+        try rig.killed()
         #expect(branches.allSatisfy { access($0, F_OK) == 0 })
         try rig.configure(#""agents": { "A": { "enabled": false } }"#)
         try rig.start()
@@ -195,19 +195,6 @@ struct ContainmentLifeTests {
 }
 
 extension SupervisorRig {
-    /// Where the supervisor says its control groups are.
-    fileprivate func branches() -> [String] {
-        ((try? String(contentsOfFile: "\(path)/run/cgroups", encoding: .utf8)) ?? "").split(separator: "\n")
-            .compactMap { $0.split(separator: " ", maxSplits: 2).last.map(String.init) }
-    }
-
-    /// The supervisor dies without a word.
-    fileprivate func kill() throws {
-        let process = try #require(process)
-        Glibc.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
-
     /// Copies built programs into the agents' folders, where any user can reach them.
     fileprivate func copyPrograms(_ names: [String]) throws {
         for agent in try FileManager.default.contentsOfDirectory(atPath: "\(path)/agents") {

@@ -71,11 +71,12 @@ final class SupervisorRig {
     static let sleeper = "#!/bin/sh\nexec sleep 1000\n"
 
     @discardableResult
-    func start(_ arguments: [String] = []) throws -> SupervisorRig {
+    func start(_ arguments: [String] = [], through wrapper: [String] = []) throws -> SupervisorRig {
         let process = Process()
-        process.executableURL = URL(
-            fileURLWithPath: try programs.map { "\($0)/supervisor" } ?? Binaries.path(of: "supervisor"))
-        process.arguments = ["--config", "\(path)/supervisor.json"] + arguments
+        let program = try programs.map { "\($0)/supervisor" } ?? Binaries.path(of: "supervisor")
+        let command = wrapper + [program, "--config", "\(path)/supervisor.json"] + arguments
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
         _ = FileManager.default.createFile(atPath: "\(path)/output", contents: nil)
         let output = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(path)/output"))
         process.standardOutput = output
@@ -157,6 +158,19 @@ final class SupervisorRig {
         kill(process.processIdentifier, signal)
         try wait("end of the supervisor", location) { !process.isRunning }
         return process.terminationStatus
+    }
+
+    /// The supervisor dies without a word.
+    func killed() throws {
+        let process = try #require(process)
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// Where the supervisor says its control groups are.
+    func branches() -> [String] {
+        ((try? String(contentsOfFile: "\(path)/run/cgroups", encoding: .utf8)) ?? "").split(separator: "\n")
+            .compactMap { $0.split(separator: " ", maxSplits: 2).last.map(String.init) }
     }
 
     /// Waits for the end without asking for it.
