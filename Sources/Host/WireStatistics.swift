@@ -17,10 +17,14 @@ struct WireCounters: Equatable {
     var p50: Nanoseconds?
     var p99: Nanoseconds?
     var max: Nanoseconds?
+    /// A durable wire: `messages` counts over all incarnations already.
+    var isTotal = false
 
     static func + (past: WireCounters, now: WireCounters) -> WireCounters {
         var sum = now
-        sum.messages &+= past.messages
+        sum.messages =
+            now.isTotal || past.isTotal ? Swift.max(now.messages, past.messages) : now.messages &+ past.messages
+        sum.isTotal = now.isTotal || past.isTotal
         sum.lost &+= past.lost
         sum.duplicates &+= past.duplicates
         sum.p50 = now.p50 ?? past.p50
@@ -63,7 +67,8 @@ enum WireStatistics {
         for index in 0..<page.wireCount {
             let wire = page.wire(index)
             var counted = WireCounters(
-                messages: wire[.messages], lost: wire[.lost], duplicates: wire[.duplicates])
+                messages: wire[.messages], lost: wire[.lost], duplicates: wire[.duplicates],
+                isTotal: wire[.isDurable] != 0)
             let hop = wire.hop
             if hop.count > 0 {
                 counted.p50 = hop.quantile(0.5)

@@ -16,7 +16,7 @@ struct AgentControl: ParsableCommand {
             StatusCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self, LogsCommand.self,
             EventsCommand.self, ReloadCommand.self, TopCommand.self, GraphCommand.self, RPCCommand.self,
             ShutdownCommand.self, UpgradeCommand.self, TraceCommand.self, WhyCommand.self, JournalCommand.self,
-            AuditCommand.self, LedgerCommand.self,
+            AuditCommand.self, LedgerCommand.self, ReplayCommand.self,
         ])
 
     // Here as well as in each command, so that it may stand before or after the command's name.

@@ -1,5 +1,6 @@
 import Delivery
 import FoundationEssentials
+import Glibc
 import Journal
 import Wire
 import ZeroMQ
@@ -52,8 +53,19 @@ final class DurableHalf<A: Agent> {
         } catch {
             throw AgentFailure("\(error)")
         }
+        linkProgram("\(directory)/\(Self.programName)")
         let recovered = try support.recover(path, writer.recovery.lastSequence, environment)
         return Past(recovered: recovered, writer: writer, support: support, isPower: isPower)
+    }
+
+    /// Where `agentctl replay` finds the executable that this agent was started from.
+    static var programName: String { "program" }
+
+    private static func linkProgram(_ path: String) {
+        var target = [CChar](repeating: 0, count: 4_096)
+        guard readlink("/proc/self/exe", &target, target.count - 1) > 0 else { return }
+        unlink(path)
+        symlink(target, path)
     }
 
     /// Makes the wires' durable halves of what was recovered.
