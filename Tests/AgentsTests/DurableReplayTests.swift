@@ -14,9 +14,11 @@ import Wire
     @Test(arguments: [1, 2, 9, 17] as [UInt64])
     func theOrderPathReplays(_ seed: UInt64) throws {
         let path = try OrderPathTests.run(seed, repetition: 0.3).path
-        try path.sizing.checkReplay(restoringEvery: 7)
-        try path.gate.checkReplay(restoringEvery: 7)
-        try path.guardian.checkReplay(restoringEvery: 7)
+        try path.sizing.checkReplay(restoringEvery: 23)
+        try path.gate.checkReplay(restoringEvery: 23)
+        try path.guardian.checkReplay(restoringEvery: 23)
+        try path.flow.checkReplay(restoringEvery: 23)
+        try path.venue.checkReplay(restoringEvery: 23)
     }
 
     /// A snapshot must be cheap, and never too large for its coder.

@@ -15,9 +15,9 @@ struct GateBench {
     }
 
     mutating func decide(_ sized: SizedProposal) -> RiskDecision {
-        let sent = bench.receive(.sizedProposal(sized), on: "sized")
-        precondition(sent.count == 1, "a proposal has exactly one decision")
-        return sent[0].payload.decision!
+        let decisions = bench.receive(.sizedProposal(sized), on: "sized").compactMap { $0.payload.decision }
+        precondition(decisions.count == 1, "a proposal has exactly one decision")
+        return decisions[0]
     }
 
     mutating func decide(_ id: String, _ side: Side = .buy, _ quantity: String) -> RiskDecision {
@@ -28,8 +28,10 @@ struct GateBench {
         bench.receive(.executionReport(report), on: "reports")
     }
 
-    mutating func command(_ command: Command) {
-        bench.receive(.command(command), on: "commands")
+    /// From the operator, unless another input is named. What was announced of the trading state follows.
+    @discardableResult
+    mutating func command(_ command: Command, on input: String = "operator") -> [Command] {
+        bench.receive(.command(command), on: input).compactMap { $0.payload.command }
     }
 
     func position(_ symbol: String = Sample.symbol) -> Quantity { bench.agent.state.account.position(symbol) }

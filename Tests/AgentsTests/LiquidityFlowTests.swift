@@ -11,6 +11,7 @@ struct FlowBench {
 
     init(_ settings: [String: SettingValue] = [:], book: BookUpdate? = VenueBench.book) throws {
         bench = try ShippedManifest(folder: "LiquidityFlow").bench(LiquidityFlow.self, with: settings)
+        bench.receive(.command(Sample.state(.active)), on: "state")
         if let book { bench.receive(.bookUpdate(book), on: "book") }
     }
 
@@ -33,9 +34,9 @@ struct FlowBench {
         return orders(bench.receive(.executionReport(report), on: "reports"))
     }
 
-    private func orders(_ sent: [AgentBench<LiquidityFlow>.Sent]) -> [Order] { sent.map { $0.payload.order! } }
+    private func orders(_ sent: [AgentBench<LiquidityFlow>.Sent]) -> [Order] { sent.compactMap { $0.payload.order } }
 
-    var idle: Bool { bench.agent.parents.isEmpty && bench.timers.isEmpty }
+    var idle: Bool { bench.agent.state.parents.isEmpty && bench.timers.isEmpty }
 }
 
 @Suite struct LiquidityFlowTests {
@@ -149,7 +150,7 @@ struct FlowBench {
         for _ in 0..<3 { _ = flow.report(first, .canceled, filled: "0.5", execution: 2) }
         // Out of order, and from the past.
         _ = flow.report(first, .partiallyFilled, filled: "0.2", leaves: "0.8", execution: 3)
-        let parent = try #require(flow.bench.agent.parents["p1"])
+        let parent = try #require(flow.bench.agent.state.parents["p1"])
         #expect(parent.filled == Quantity("0.5"))
         #expect(parent.working == .zero)
         #expect(parent.free == Quantity("2.5"))
@@ -221,7 +222,7 @@ struct FlowBench {
         }
         #expect(sent.map(\.quantity) == Array(repeating: Quantity("2")!, count: 4))
         #expect(sent.map { ($0.at - start).milliseconds } == [0, 250, 500, 750])
-        #expect(flow.bench.agent.parents["p1"] == nil)
+        #expect(flow.bench.agent.state.parents["p1"] == nil)
     }
 
     @Test(arguments: [

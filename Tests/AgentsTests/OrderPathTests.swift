@@ -41,6 +41,7 @@ struct OrderPath {
         venue = try ShippedManifest(folder: "PaperVenue").bench(
             PaperVenue.self, with: ["latencyMs": .number(seed % 2 == 0 ? 0 : 3)])
         guardian = try ShippedManifest(folder: "Guardian.ai").bench(Guardian.self, name: "Guardian.ai", with: [:])
+        route(gate.start().map { ($0.port, $0.payload, $0.cause) })
     }
 
     mutating func send(_ payload: Payload, to wire: String, cause: Cause? = nil) {
@@ -78,10 +79,10 @@ struct OrderPath {
     mutating func advance(_ milliseconds: Int64) {
         let span = Nanoseconds.milliseconds(milliseconds)
         _ = sizing.advance(by: span)
-        route(gate.advance(by: span).map { ($0.payload, $0.cause) })
-        route(flow.advance(by: span).map { ($0.payload, $0.cause) })
-        route(venue.advance(by: span).map { ($0.payload, $0.cause) })
-        route(guardian.advance(by: span).map { ($0.payload, $0.cause) })
+        route(gate.advance(by: span).map { ($0.port, $0.payload, $0.cause) })
+        route(flow.advance(by: span).map { ($0.port, $0.payload, $0.cause) })
+        route(venue.advance(by: span).map { ($0.port, $0.payload, $0.cause) })
+        route(guardian.advance(by: span).map { ($0.port, $0.payload, $0.cause) })
     }
 
     /// Market data is a stream: never repeated by its wire.
@@ -95,16 +96,21 @@ struct OrderPath {
     private mutating func deliver(_ payload: Payload, on wire: String, _ cause: Cause?) {
         let port = String(wire.split(separator: ".").last!)
         switch wire.split(separator: ".").first! {
-        case "sizing": route(sizing.receive(payload, on: port, cause: cause).map { ($0.payload, $0.cause ?? cause) })
-        case "gate": route(gate.receive(payload, on: port, cause: cause).map { ($0.payload, $0.cause ?? cause) })
-        case "flow": route(flow.receive(payload, on: port, cause: cause).map { ($0.payload, $0.cause ?? cause) })
-        case "venue": route(venue.receive(payload, on: port, cause: cause).map { ($0.payload, $0.cause ?? cause) })
-        default: route(guardian.receive(payload, on: port, cause: cause).map { ($0.payload, $0.cause ?? cause) })
+        case "sizing":
+            route(sizing.receive(payload, on: port, cause: cause).map { ($0.port, $0.payload, $0.cause ?? cause) })
+        case "gate":
+            route(gate.receive(payload, on: port, cause: cause).map { ($0.port, $0.payload, $0.cause ?? cause) })
+        case "flow":
+            route(flow.receive(payload, on: port, cause: cause).map { ($0.port, $0.payload, $0.cause ?? cause) })
+        case "venue":
+            route(venue.receive(payload, on: port, cause: cause).map { ($0.port, $0.payload, $0.cause ?? cause) })
+        default:
+            route(guardian.receive(payload, on: port, cause: cause).map { ($0.port, $0.payload, $0.cause ?? cause) })
         }
     }
 
-    private mutating func route(_ sent: [(payload: Payload, cause: Cause?)]) {
-        for (payload, cause) in sent {
+    private mutating func route(_ sent: [(port: String, payload: Payload, cause: Cause?)]) {
+        for (port, payload, cause) in sent {
             switch payload {
             case .sizedProposal(let message):
                 sized.append(message)
@@ -122,7 +128,11 @@ struct OrderPath {
                 }
             case .command(let message):
                 commands.append(message)
-                send(payload, to: "gate.commands", cause: cause)
+                switch port {
+                case "state": for wire in ["flow.state", "venue.state"] { send(payload, to: wire, cause: cause) }
+                case "cancels": send(payload, to: "venue.cancels", cause: cause)
+                default: send(payload, to: "gate.commands", cause: cause)
+                }
             default: break
             }
         }
@@ -194,8 +204,8 @@ struct OrderPath {
             for _ in 0..<Int.random(in: 0...12, using: &path.dice) { _ = path.deliverOne() }
             path.advance(Int64.random(in: 0...20, using: &path.dice))
             // An operator's halt in the middle, and the end of it.
-            if step == steps / 2 { path.send(.command(Sample.state(.halted, "h1")), to: "gate.commands") }
-            if step == steps / 2 + 20 { path.send(.command(Sample.state(.active, "h2")), to: "gate.commands") }
+            if step == steps / 2 { path.send(.command(Sample.state(.halted, "h1")), to: "gate.operator") }
+            if step == steps / 2 + 20 { path.send(.command(Sample.state(.active, "h2")), to: "gate.operator") }
         }
         repeat {
             path.settle()
@@ -243,10 +253,12 @@ struct OrderPath {
         // Everybody has the same position, and nothing is left open.
         #expect(path.gate.agent.state.account.position(Sample.symbol) == position)
         #expect(path.guardian.agent.state.keeper.position(Sample.symbol).quantity == position)
+        #expect(path.venue.agent.state.gate.positions[Sample.symbol] == position)
+        #expect(path.flow.agent.state.positions[Sample.symbol] == position)
         #expect(path.gate.agent.state.account.reservations.open.isEmpty)
         #expect(path.gate.agent.state.account.pending(Sample.symbol, .buy) == .zero)
         #expect(path.gate.agent.state.account.pending(Sample.symbol, .sell) == .zero)
-        #expect(path.flow.agent.parents.isEmpty)
+        #expect(path.flow.agent.state.parents.isEmpty)
         #expect(try position.magnitude() <= Quantity("2")!)
 
         // Nothing was refused by the venue, broken, or beyond an approval.
@@ -254,7 +266,7 @@ struct OrderPath {
         #expect(path.guardian.counters["reports broken"] == nil)
         #expect(path.flow.counters["approvals overfilled"] == nil)
         let refusals = Set(path.reports.filter { $0.status == .rejected }.map(\.reason))
-        #expect(refusals.isSubset(of: [Refusal.expired.rawValue]))
+        #expect(refusals.isSubset(of: [Refusal.expired, .halted].map(\.rawValue)))
 
         // The control: it is a market in which things happen.
         #expect(filled.count > 5)

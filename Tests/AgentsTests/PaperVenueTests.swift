@@ -15,11 +15,16 @@ struct VenueBench {
 
     init(_ settings: [String: SettingValue] = [:], book: BookUpdate? = Self.book) throws {
         bench = try ShippedManifest(folder: "PaperVenue").bench(PaperVenue.self, with: settings)
+        bench.receive(.command(Sample.state(.active)), on: "state")
         if let book { bench.receive(.bookUpdate(book), on: "book") }
     }
 
-    mutating func send(_ order: Order) -> [ExecutionReport] {
-        bench.receive(.order(order), on: "orders").map { $0.payload.report! }
+    mutating func send(_ order: Order, approval: ApprovalVerdict = .valid) -> [ExecutionReport] {
+        bench.receive(.order(order), on: "orders", approval: approval).map { $0.payload.report! }
+    }
+
+    mutating func command(_ command: Command, on input: String = "state") -> [ExecutionReport] {
+        bench.receive(.command(command), on: input).map { $0.payload.report! }
     }
 
     mutating func update(_ update: BookUpdate) { bench.receive(.bookUpdate(update), on: "book") }

@@ -109,7 +109,7 @@ import Wire
         gate.command(throttle("NeuralArb", 1, "c3"))
         gate.command(throttle("*", 1, "c4"))
         #expect(gate.decide("p3", .buy, "0.1").kind == .approve)
-        gate.command(throttle("*", .nan, "c5"))
+        gate.command(throttle("*", .nan, "c5"), on: "commands")
         #expect(gate.decide("p4", .buy, "0.1").reasons == [.strategyPaused])
     }
 }

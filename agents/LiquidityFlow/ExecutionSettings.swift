@@ -18,7 +18,7 @@ struct ExecutionSettings: Sendable {
 
     init(_ settings: Settings) throws {
         retry = .milliseconds(Int64(try settings.integer("retryMs", default: 20, in: 1...60_000)))
-        maxOrders = try settings.integer("maxOrdersPerApproval", default: maxOrders, in: 1...1_000)
+        maxOrders = try settings.integer("maxOrdersPerApproval", default: maxOrders, in: 1...256)
         maxRejections = try settings.integer("maxRejections", default: maxRejections, in: 1...1_000)
         twapSlices = try settings.integer("twapSlices", default: twapSlices, in: 1...1_000)
         twapAboveDepth = try settings.number("twapAboveDepth", default: twapAboveDepth, in: 0...1_000)

@@ -8,25 +8,22 @@ import Wire
 /// Only approvals make orders. Each order carries the decision under which it is sent; all orders of one approval
 /// together never exceed it in quantity, price or time. An approval that comes again sends again only the orders of
 /// which nothing was heard, under the same ids.
+///
+/// Risk announces the trading state on `state`; until it has, nothing is sent. What may go in which state stands in
+/// Market's `TradingRules.swift`. Orders that may still trade are cancelled when their approval ends, when the state
+/// becomes CANCEL_ONLY, and by CANCEL_ORDER (of an order or of all under a proposal).
 @main
-struct LiquidityFlow: Agent {
-    /// Approvals worked at once; further ones are refused and run out unused.
-    static let maximumParents = 4_096
-    /// Approvals remembered after they have ended.
-    static let rememberedApprovals = 65_536
-
+struct LiquidityFlow: DurableAgent {
     private let orders: OutputPort
+    private let cancels: OutputPort
+    private let name: String
     private let settings: ExecutionSettings
     private let counters: Counters
-    private var books = Books()
-    private(set) var parents: [String: Parent] = [:]
-    private var timers: [TimerID: String] = [:]
-    private var seen = RecentIDs(capacity: Self.rememberedApprovals)
-    private var timersMade: UInt64 = 0
+    var state: State
 
     private struct Counters {
-        let blocked, expired, repeated, invalid, full: CounterName
-        let unknownReports, gaps, filled, unfilled, overfilled: CounterName
+        let blocked, expired, repeated, invalid, full, halted: CounterName
+        let unknownReports, gaps, filled, unfilled, overfilled, cancels, badCommands: CounterName
 
         init(_ start: AgentStart) {
             blocked = start.counter("decisions blocked")
@@ -34,11 +31,14 @@ struct LiquidityFlow: Agent {
             repeated = start.counter("approvals repeated")
             invalid = start.counter("approvals not usable")
             full = start.counter("approvals beyond capacity")
+            halted = start.counter("approvals while halted")
             unknownReports = start.counter("reports of unknown orders")
             gaps = start.counter("book gaps")
             filled = start.counter("approvals filled")
             unfilled = start.counter("approvals ended unfilled")
             overfilled = start.counter("approvals overfilled")
+            cancels = start.counter("cancels")
+            badCommands = start.counter("commands not readable")
         }
     }
 
@@ -46,9 +46,13 @@ struct LiquidityFlow: Agent {
         _ = try start.input("decisions", .riskDecision)
         _ = try start.input("book", .bookUpdate)
         _ = try start.input("reports", .executionReport)
+        _ = try start.input("state", .command)
         orders = try start.output("orders", .order)
+        cancels = try start.output("cancels", .command)
+        name = start.name
         settings = try ExecutionSettings(start.settings)
         counters = Counters(start)
+        state = State(incarnation: start.incarnation)
     }
 
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
@@ -58,10 +62,11 @@ struct LiquidityFlow: Agent {
             case .bookUpdate(let update): apply(update, &effects)
             case .riskDecision(let decision): decide(decision, message, at: now, &effects)
             case .executionReport(let report): take(report, at: now, &effects)
+            case .command(let command): obey(command, at: now, &effects)
             default: break
             }
         case .timer(let timer):
-            guard let id = timers.removeValue(forKey: timer) else { return }
+            guard let id = state.timers.removeValue(forKey: timer) else { return }
             work(id, at: now, &effects)
         case .start, .turn, .stop: break
         }
@@ -70,7 +75,7 @@ struct LiquidityFlow: Agent {
     // MARK: Events
 
     private mutating func apply(_ update: BookUpdate, _ effects: inout Effects) {
-        switch books.apply(update) {
+        switch state.books.apply(update) {
         case .gap, .malformed, nil: effects.count(counters.gaps)
         case .applied, .snapshot, .ignored, .awaitingSnapshot, .otherInstrument: break
         }
@@ -84,31 +89,34 @@ struct LiquidityFlow: Agent {
         case .block, .unspecified, .UNRECOGNIZED: return effects.count(counters.blocked)
         }
         let id = decision.proposalID
-        guard !seen.contains(id) else {
+        guard !state.seen.contains(id) else {
             effects.count(counters.repeated)
             return sendUnheard(id, at: now, &effects)
         }
-        guard !id.isEmpty, decision.quantity.isPositive, decision.limitPrice.isPositive, decision.side.isKnown,
-            let instrument = Instrument.known[decision.symbol]
-        else { return effects.count(counters.invalid) }
+        guard State.isUsable(decision), let instrument = Instrument.known[decision.symbol] else {
+            return effects.count(counters.invalid)
+        }
         let sentAt = min(message.header.sentAt, now)
         let deadline = sentAt + Nanoseconds(decision.validForNs)
         guard now < deadline else { return effects.count(counters.expired) }
-        guard parents.count < Self.maximumParents else {
-            effects.log(.error, "approval \(id) refused: \(Self.maximumParents) approvals are being worked")
+        guard state.parents.count < State.maximumParents else {
+            effects.log(.error, "approval \(id) refused: \(State.maximumParents) approvals are being worked")
             return effects.count(counters.full)
         }
-        seen.insert(id)
-        timersMade += 1
-        parents[id] = Parent(
+        // Remembered even if it is not worked: an approval from before a halt is not taken up after it.
+        state.seen.insert(id)
+        guard !state.trading.state.isHalted else { return effects.count(counters.halted) }
+        state.timersMade += 1
+        state.parents[id] = Parent(
             decision, instrument: instrument, cause: message.cause, deadline: deadline,
-            schedule: schedule(decision, from: now, to: deadline), timer: TimerID(timersMade))
+            schedule: schedule(decision, from: now, to: deadline), timer: TimerID(state.timersMade))
         work(id, at: now, &effects)
     }
 
     private mutating func take(_ report: ExecutionReport, at now: Instant, _ effects: inout Effects) {
-        guard parents[report.proposalID] != nil else { return effects.count(counters.unknownReports) }
-        guard parents[report.proposalID]?.take(report) == true else { return }
+        state.positions.book(report)
+        guard state.parents[report.proposalID] != nil else { return effects.count(counters.unknownReports) }
+        guard state.parents[report.proposalID]?.take(report) == true else { return }
         settle(report.proposalID, at: now, &effects)
     }
 
@@ -118,7 +126,7 @@ struct LiquidityFlow: Agent {
     private func schedule(_ decision: RiskDecision, from now: Instant, to deadline: Instant) -> SliceSchedule {
         var slices = Int64(settings.twapSlices)
         if slices > 1 {
-            let depth = Router.depth(decision.side, bound: decision.limitPrice, books: books[decision.symbol])
+            let depth = Router.depth(decision.side, bound: decision.limitPrice, books: state.books[decision.symbol])
             if decision.quantity.double <= depth.double * settings.twapAboveDepth { slices = 1 }
         }
         return SliceSchedule(total: decision.quantity, start: now, end: deadline, slices: slices)
@@ -126,23 +134,34 @@ struct LiquidityFlow: Agent {
 
     /// Sends what can be sent now, then waits for what comes next.
     private mutating func work(_ id: String, at now: Instant, _ effects: inout Effects) {
-        guard var parent = parents[id] else { return }
-        if now < parent.deadline, !parent.isOverfilled, !parent.isGivenUp(settings) {
+        guard var parent = state.parents[id] else { return }
+        if now < parent.deadline, !parent.isOverfilled, !parent.isStopped, !parent.isGivenUp(settings) {
             let routes = Router.route(
-                parent.decision.side, parent.sendable(at: now), bound: parent.decision.limitPrice,
-                instrument: parent.instrument, books: books[parent.decision.symbol], fees: settings.fees)
+                parent.decision.side, allowed(parent, at: now), bound: parent.decision.limitPrice,
+                instrument: parent.instrument, books: state.books[parent.decision.symbol], fees: settings.fees)
             for route in routes where parent.children.count < settings.maxOrders {
                 effects.send(.order(parent.send(route, at: now)), on: orders, cause: parent.cause)
             }
             parent.noteAttempt(at: now)
-            parents[id] = parent
+            state.parents[id] = parent
         }
         settle(id, at: now, &effects)
     }
 
-    /// Ends the approval when nothing is left to do, else arms its timer.
+    /// What of an approval may be sent now in this trading state.
+    private func allowed(_ parent: Parent, at now: Instant) -> Quantity {
+        let wanted = parent.sendable(at: now)
+        let trading = state.trading.state
+        guard trading == .reducing else { return trading.isHalted ? .zero : wanted }
+        guard state.positions.isReliable else { return .zero }
+        let (symbol, side) = (parent.decision.symbol, parent.decision.side)
+        return trading.allowance(
+            side, wanted, position: state.positions[symbol], pending: state.working(symbol, side))
+    }
+
+    /// Ends the approval when nothing is left to do, else arms its timer. What may still trade of it then is cancelled.
     private mutating func settle(_ id: String, at now: Instant, _ effects: inout Effects) {
-        guard let parent = parents[id] else { return }
+        guard let parent = state.parents[id] else { return }
         if parent.isOverfilled {
             effects.count(counters.overfilled)
             effects.log(.error, "\(id): \(parent.filled) executed, \(parent.decision.quantity) approved")
@@ -150,22 +169,75 @@ struct LiquidityFlow: Agent {
         guard now < parent.deadline, !parent.isDone(settings), !parent.isOverfilled else {
             effects.count(parent.free.isZero && parent.working.isZero ? counters.filled : counters.unfilled)
             effects.cancelTimer(parent.timer)
-            timers[parent.timer] = nil
-            parents[id] = nil
-            return
+            state.timers[parent.timer] = nil
+            state.parents[id] = nil
+            return cancelOpen(parent, "the approval has ended", &effects)
         }
-        timers[parent.timer] = id
+        state.timers[parent.timer] = id
         effects.setTimer(parent.timer, at: parent.nextWake(at: now, settings))
     }
 
     /// The approval has come again: whoever sent it may not know that we have it, and a venue may not have our orders.
     /// Those of which nothing was heard go out once more; a venue that has them answers as before.
     private mutating func sendUnheard(_ id: String, at now: Instant, _ effects: inout Effects) {
-        guard let parent = parents[id], now < parent.deadline else { return }
-        for child in parent.children where !child.isReported {
-            var order = child.order
-            order.validForNs = (parent.deadline - now).count
-            effects.send(.order(order), on: orders, cause: parent.cause)
+        guard let parent = state.parents[id], now < parent.deadline, !parent.isStopped,
+            !state.trading.state.isHalted
+        else { return }
+        for (index, child) in parent.children.enumerated() where !child.isReported {
+            effects.send(.order(parent.order(index, at: now)), on: orders, cause: parent.cause)
         }
+    }
+
+    // MARK: Commands
+
+    private mutating func obey(_ command: Command, at now: Instant, _ effects: inout Effects) {
+        if command.kind == .cancelOrder { return cancel(command, at: now, &effects) }
+        let before = state.trading.state
+        if !state.trading.take(command) {
+            effects.count(counters.badCommands)
+            effects.log(.error, "halted by command '\(command.commandID.prefix(128))': it can't be read")
+        }
+        let after = state.trading.state
+        if before != after { effects.log(.warning, "trading state \(after): \(state.trading.reason)") }
+        guard after.isHalted else { return }
+        for id in state.parentsInOrder {
+            state.parents[id]?.stop()
+            guard let parent = state.parents[id] else { continue }
+            if after == .cancelOnly { cancelOpen(parent, state.trading.reason, &effects) }
+            settle(id, at: now, &effects)
+        }
+    }
+
+    /// The target is an order, or a proposal and with it all its orders. One that is not known here may be at a venue.
+    private mutating func cancel(_ command: Command, at now: Instant, _ effects: inout Effects) {
+        let target = command.target
+        guard
+            let id = state.parentsInOrder.first(where: { $0 == target || state.parents[$0]?.index(of: target) != nil })
+        else { return sendCancel(of: target, command.reason, nil, &effects) }
+        state.parents[id]?.stop()
+        guard let parent = state.parents[id] else { return }
+        for order in parent.openOrders where id == target || order == target {
+            sendCancel(of: order, command.reason, parent.cause, &effects)
+        }
+        settle(id, at: now, &effects)
+    }
+
+    private mutating func cancelOpen(_ parent: Parent, _ reason: String, _ effects: inout Effects) {
+        for order in parent.openOrders { sendCancel(of: order, reason, parent.cause, &effects) }
+    }
+
+    private mutating func sendCancel(of order: String, _ reason: String, _ cause: Cause?, _ effects: inout Effects) {
+        guard !order.isEmpty, order.utf8.count <= State.maximumNameBytes else {
+            return effects.count(counters.badCommands)
+        }
+        state.cancelsSent += 1
+        var command = Command()
+        command.commandID = "\(name)/\(state.incarnation)/cancel-\(state.cancelsSent)"
+        command.kind = .cancelOrder
+        command.target = order
+        command.reason = String(reason.prefix(HeldTradingState.maximumReasonCharacters))
+        command.issuedBy = name
+        effects.count(counters.cancels)
+        effects.send(.command(command), on: cancels, cause: cause)
     }
 }

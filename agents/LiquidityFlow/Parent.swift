@@ -7,15 +7,18 @@ import Wire
 /// The invariant that everything rests on: filled + working + free = approved, and only what is free is ever sent. What
 /// was sent stays "working" until its venue says otherwise: silence is not a rejection.
 struct Parent: Sendable {
+    /// An order under this approval; what it does not say, the approval does.
     struct Child: Sendable {
-        var order: Order
+        var venue: String
+        var price: Price
+        var quantity: Quantity
         var filled = Quantity.zero
         /// The venue is done with it.
         var isClosed = false
         /// The venue has said something about it.
         var isReported = false
         /// Quantity that may still trade.
-        var working: Quantity { isClosed ? .zero : max(Quantity(e8: order.quantityE8 - filled.e8), .zero) }
+        var working: Quantity { isClosed ? .zero : max(Quantity(e8: quantity.e8 - filled.e8), .zero) }
     }
 
     let decision: RiskDecision
@@ -27,6 +30,8 @@ struct Parent: Sendable {
     private(set) var children: [Child] = []
     private(set) var rejectionsInARow = 0
     private(set) var lastAttempt: Instant?
+    /// Halted or cancelled: nothing more is ever sent under it.
+    private(set) var isStopped = false
 
     init(
         _ decision: RiskDecision, instrument: Instrument, cause: Cause, deadline: Instant, schedule: SliceSchedule,
@@ -55,29 +60,51 @@ struct Parent: Sendable {
     /// Orders are numbered from 1, so that the same events give the same ids.
     mutating func send(_ route: Router.Route, at now: Instant) -> Order {
         precondition(route.quantity <= free, "more than is free of an approval must never be sent")
+        children.append(Child(venue: route.venue, price: route.price, quantity: route.quantity))
+        return order(children.count - 1, at: now)
+    }
+
+    /// The n-th order, from 0, with the validity that is left.
+    func order(_ index: Int, at now: Instant) -> Order {
+        let child = children[index]
         var order = Order()
-        order.orderID = "\(decision.proposalID)/\(children.count + 1)"
+        order.orderID = orderID(index)
         order.proposalID = decision.proposalID
         order.strategy = decision.strategy
-        order.venue = route.venue
+        order.venue = child.venue
         order.symbol = decision.symbol
         order.side = decision.side
         order.type = .limit
         order.timeInForce = .ioc
-        order.price = route.price
-        order.quantity = route.quantity
+        order.price = child.price
+        order.quantity = child.quantity
         order.validForNs = (deadline - now).count
         order.decision = decision
-        children.append(Child(order: order))
         return order
     }
+
+    func orderID(_ index: Int) -> String { "\(decision.proposalID)/\(index + 1)" }
+
+    /// Which order of this approval has that id, if one has.
+    func index(of orderID: String) -> Int? {
+        guard let slash = orderID.lastIndex(of: "/"), let number = Int(orderID[orderID.index(after: slash)...]),
+            (1...children.count + 1).contains(number), children.indices.contains(number - 1),
+            self.orderID(number - 1) == orderID
+        else { return nil }
+        return number - 1
+    }
+
+    /// Ids of the orders that may still trade.
+    var openOrders: [String] { children.indices.filter { !children[$0].isClosed }.map(orderID) }
+
+    mutating func stop() { isStopped = true }
 
     mutating func noteAttempt(at now: Instant) { lastAttempt = now }
 
     /// Takes a report; false when it tells nothing new or belongs to no order of this approval. Reports may come twice
     /// or late: only the cumulative quantity counts, it never falls, and a closed order stays closed.
     mutating func take(_ report: ExecutionReport) -> Bool {
-        guard let index = children.firstIndex(where: { $0.order.orderID == report.orderID }) else { return false }
+        guard let index = index(of: report.orderID) else { return false }
         var child = children[index]
         let filled = max(child.filled, report.cumulativeQuantity)
         let isClosing = report.status.endsOrder && !child.isClosed
@@ -96,7 +123,7 @@ struct Parent: Sendable {
     /// Nothing is left to be done, now or later.
     func isDone(_ settings: ExecutionSettings) -> Bool {
         guard working.isZero else { return false }
-        return free.isZero || isGivenUp(settings) || isDust
+        return free.isZero || isGivenUp(settings) || isDust || isStopped
     }
 
     func isGivenUp(_ settings: ExecutionSettings) -> Bool {
@@ -113,7 +140,7 @@ struct Parent: Sendable {
 
     /// When something can be done next without hearing anything; the deadline at the latest.
     func nextWake(at now: Instant, _ settings: ExecutionSettings) -> Instant {
-        guard working.isZero, !free.isZero, !isGivenUp(settings), !isDust else { return deadline }
+        guard working.isZero, !free.isZero, !isGivenUp(settings), !isDust, !isStopped else { return deadline }
         if sendable(at: now) >= instrument.lotSize {
             return min(deadline, (lastAttempt ?? now) + settings.retry)
         }
@@ -131,12 +158,59 @@ struct Parent: Sendable {
     }
 }
 
-extension OrderStatus {
-    /// The venue will do nothing more with the order. Unknown states count as open.
-    fileprivate var endsOrder: Bool {
-        switch self {
-        case .filled, .canceled, .rejected, .expired: true
-        case .new, .partiallyFilled, .unspecified, .UNRECOGNIZED: false
+extension Parent: Packable {
+    func pack(into packer: inout Packer) {
+        packer.append(decision)
+        packer.append(cause.trace.value)
+        packer.append(cause.originAt)
+        packer.append(deadline)
+        packer.append(schedule.total.e8)
+        packer.append(schedule.start)
+        packer.append(schedule.end)
+        packer.append(schedule.slices)
+        packer.append(timer.number)
+        packer.append(children)
+        packer.append(rejectionsInARow)
+        packer.append(lastAttempt != nil)
+        packer.append(lastAttempt ?? .zero)
+        packer.append(isStopped)
+    }
+
+    init(unpacking unpacker: inout Unpacker) throws {
+        decision = try unpacker.value()
+        guard let instrument = Instrument.known[decision.symbol] else {
+            throw UnpackError("an approval for the unknown symbol '\(decision.symbol)'")
         }
+        self.instrument = instrument
+        cause = Cause(trace: TraceID(try unpacker.uint64()), originAt: try unpacker.instant())
+        deadline = try unpacker.instant()
+        schedule = SliceSchedule(
+            total: Quantity(e8: try unpacker.int64()), start: try unpacker.instant(), end: try unpacker.instant(),
+            slices: try unpacker.int64())
+        timer = TimerID(try unpacker.uint64())
+        children = try unpacker.list()
+        rejectionsInARow = try unpacker.int()
+        let hasAttempt = try unpacker.bool()
+        let attempt = try unpacker.instant()
+        lastAttempt = hasAttempt ? attempt : nil
+        isStopped = try unpacker.bool()
+    }
+}
+
+extension Parent.Child: Packable {
+    func pack(into packer: inout Packer) {
+        packer.append(venue)
+        packer.append(price.e8)
+        packer.append(quantity.e8)
+        packer.append(filled.e8)
+        packer.append(isClosed)
+        packer.append(isReported)
+    }
+
+    init(unpacking unpacker: inout Unpacker) throws {
+        self.init(
+            venue: try unpacker.text(), price: Price(e8: try unpacker.int64()),
+            quantity: Quantity(e8: try unpacker.int64()), filled: Quantity(e8: try unpacker.int64()),
+            isClosed: try unpacker.bool(), isReported: try unpacker.bool())
     }
 }

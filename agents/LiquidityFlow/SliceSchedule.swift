@@ -3,7 +3,7 @@ import Wire
 
 /// How much of an approval may have been sent by when: in equal parts at equal intervals (TWAP), or all at once for one
 /// slice. Pure.
-struct SliceSchedule: Equatable, Sendable {
+struct SliceSchedule: Equatable, Codable, Sendable {
     let total: Quantity
     let start: Instant
     let end: Instant

@@ -2,68 +2,65 @@ import AgentKit
 import Market
 import Wire
 
-/// A venue on paper: orders meet the live book, level by level, at the prices and sizes that the real venue shows.
+/// A venue on paper: a gate that lets through what risk approved, a session that executes it once whatever happens, and,
+/// behind a link that can be told to be bad, a simulated exchange on the live book.
 ///
-/// - A marketable order takes what is displayed within its limit. What is left is cancelled (IOC), the whole is
-///   cancelled unless all of it can be had at once (FOK), or it rests (GTC) until prints reach it or it expires.
-/// - It stands in for every venue whose book it is sent: `Order.venue` names the book.
-/// - Nothing trades without an approving risk decision inside the order, nor beyond it in price, quantity or time.
+/// - Nothing passes `VenueGate` without a genuine approval, nor beyond it in price, quantity or time, nor in a trading
+///   state that forbids it. Each refusal is reported with its reason.
 /// - An order that comes again (same id) gets the same reports again and has no second effect, whatever else it says.
-///
-/// The first report on an order acknowledges it; there is no separate acknowledgement of an order that trades at once.
+/// - CANCEL_ORDER on `cancels` or `state` cancels; CANCEL_ONLY on `state` cancels all that is open.
 @main
-struct PaperVenue: Agent {
-    /// Books kept; updates of further ones are not used.
-    static let maximumBooks = 256
-    /// Orders on their way to the book when `latencyMs` is set.
-    static let maximumDelayed = 4_096
-    static let rememberedPrints = 4_096
+struct PaperVenue: DurableAgent {
+    private static let timer = TimerID(1)
 
     private let output: OutputPort
     private let fees: FeeSchedule
-    private let latency: Nanoseconds
+    private let faults: FaultyLink.Faults
+    private let rules: VenueSession.Rules
     private let counters: Counters
-    private var books: [BookKey: VenueBook] = [:]
-    private var approvals = Approvals()
-    private var reports = Reports()
-    private var resting = RestingOrders()
-    private var prints = RecentIDs(capacity: Self.rememberedPrints)
-    private var delayed: [String: (order: Order, deadline: Instant, cause: Cause)] = [:]
-    private var timers: [TimerID: Due] = [:]
-    private var timersMade: UInt64 = 0
-    private var unnamedRefusals: UInt64 = 0
+    var state = State()
 
-    struct BookKey: Hashable, Sendable {
-        var symbol: String
-        var venue: String
-    }
-
-    private enum Due: Sendable {
-        case arrival(orderID: String)
-        case expiry(orderID: String)
+    struct State: Codable, Sendable {
+        var gate = VenueGate()
+        var session = VenueSession()
+        var link = FaultyLink()
+        var exchange = Exchange()
+        /// When the timer is due; nil while there is none.
+        var armedFor: Instant?
+        /// Refusals that are not remembered under an order's id.
+        var unnamedRefusals: UInt64 = 0
     }
 
     private struct Counters: Sendable {
-        let accepted, refused, unapproved, repeated, takerFills, makerFills, gaps: CounterName
+        let accepted, refused, unapproved, repeated, takerFills, makerFills, gaps, cancels, badCommands,
+            warnings: CounterName
 
         init(_ start: AgentStart) {
             accepted = start.counter("orders accepted")
             refused = start.counter("orders refused")
-            unapproved = start.counter("orders not approved")
+            unapproved = start.counter("orders unapproved")
             repeated = start.counter("orders repeated")
             takerFills = start.counter("fills taker")
             makerFills = start.counter("fills maker")
             gaps = start.counter("book gaps")
+            cancels = start.counter("cancels")
+            badCommands = start.counter("commands not readable")
+            warnings = start.counter("session warnings")
         }
     }
 
     init(_ start: AgentStart) throws {
         _ = try start.input("orders", .order)
+        _ = try start.input("cancels", .command)
+        _ = try start.input("state", .command)
         _ = try start.input("book", .bookUpdate)
         _ = try start.input("trades", .trade)
         output = try start.output("reports", .executionReport)
         fees = try FeeSchedule(start.settings)
-        latency = .fractionalSeconds(try start.settings.number("latencyMs", default: 0, in: 0...60_000) / 1_000)
+        faults = try FaultyLink.Faults(start.settings)
+        // Slower than the link can be, so that patience alone decides what is lost.
+        let roundTrip = faults.latency.count + 2 * faults.maximumDelay.count
+        rules = VenueSession.Rules(answerTimeout: Nanoseconds(Nanoseconds.milliseconds(250).count + roundTrip))
         counters = Counters(start)
     }
 
@@ -71,196 +68,158 @@ struct PaperVenue: Agent {
         switch event {
         case .message(let message):
             switch message.payload {
-            case .bookUpdate(let update): apply(update, &effects)
-            case .trade(let trade): match(trade, at: now, &effects)
+            case .bookUpdate(let update):
+                // Nothing else changes by it: no order waits for a book.
+                if !state.exchange.apply(update) { effects.count(counters.gaps) }
+                return
+            case .trade(let trade): note(state.exchange.match(trade, fees, at: now), at: now, &effects)
             case .order(let order):
                 guard isApproved(order, message.approval, &effects) else { return }
-                // What the sender says of itself can only shorten what was signed.
-                let signedEnd = Approval(order.decision)?.expiresAt ?? Instant(nanoseconds: .max)
-                let deadline = min(min(message.header.sentAt, now) + Nanoseconds(order.validForNs), signedEnd)
-                receive(order, deadline, message.cause, at: now, &effects)
+                receive(order, message, at: now, &effects)
+            case .command(let command): obey(command, at: now, &effects)
             default: break
             }
-        case .timer(let timer):
-            switch timers.removeValue(forKey: timer) {
-            case .arrival(let orderID):
-                guard let (order, deadline, cause) = delayed.removeValue(forKey: orderID) else { return }
-                execute(order, deadline, cause, at: now, &effects)
-            case .expiry(let orderID): expire(orderID, &effects)
-            case nil: break
-            }
-        case .start, .turn, .stop: break
+        case .timer(Self.timer): state.armedFor = nil
+        case .start:
+            session(at: now, &effects) { $0.restarted(isLinkUp: $1, at: now, $2, &$3) }
+        case .timer, .turn, .stop: break
         }
+        run(at: now, &effects)
+        arm(&effects)
     }
 
-    // MARK: Market data
-
-    private mutating func apply(_ update: BookUpdate, _ effects: inout Effects) {
-        let key = BookKey(symbol: update.symbol, venue: update.venue)
-        if books[key] == nil {
-            guard books.count < Self.maximumBooks else { return effects.count(counters.gaps) }
-            books[key] = VenueBook(symbol: update.symbol, venue: update.venue)
-        }
-        switch books[key]?.apply(update) {
-        case .gap, .malformed: effects.count(counters.gaps)
-        default: break
-        }
-    }
-
-    private mutating func match(_ trade: Trade, at now: Instant, _ effects: inout Effects) {
-        // A venue that numbers its prints (0: it does not) may be heard twice.
-        guard trade.tradeID == 0 || prints.insert("\(trade.venue)#\(trade.symbol)#\(trade.tradeID)") else { return }
-        for (live, quantity) in resting.fill(by: trade, at: now) {
-            let fill = Level(price: live.order.price, quantity: quantity)
-            let fee = (try? fees.fee(live.instrument, fill.price, fill.quantity, .maker)) ?? .zero
-            let report = reports.fill(
-                live.order, fill, fee: fee, .maker, filled: live.filled, timeNs: trade.exchangeTimeNs)
-            effects.count(counters.makerFills)
-            effects.send(.executionReport(report), on: output, cause: live.cause)
-            if live.leaves.isZero { disarm(expiryOf: live.order.orderID, &effects) }
-        }
-    }
-
-    // MARK: Orders
+    // MARK: Orders and commands
 
     /// Whether a risk agent stands behind the order. If none does, nobody knows who has sent it: it is not answered, because
     /// the answer would seem to be about an honest order of the same id, and it is not remembered.
     private func isApproved(_ order: Order, _ verdict: ApprovalVerdict, _ effects: inout Effects) -> Bool {
         guard verdict != .valid else { return true }
         effects.count(counters.unapproved)
-        let name = order.orderID.prefix(OrderRules.maximumNameBytes)
+        let name = order.orderID.prefix(VenueGate.maximumNameBytes)
         effects.log(.warning, "order '\(name)' refused: \(verdict.reason)")
         return false
     }
 
-    private mutating func receive(
-        _ order: Order, _ deadline: Instant, _ cause: Cause, at now: Instant, _ effects: inout Effects
-    ) {
-        if let known = reports[order.orderID] {
+    private mutating func receive(_ order: Order, _ message: Message, at now: Instant, _ effects: inout Effects) {
+        let cause = message.cause
+        if let known = state.session.reports(of: order.orderID) {
             effects.count(counters.repeated)
             for report in known { effects.send(.executionReport(report), on: output, cause: cause) }
             return
         }
-        guard delayed[order.orderID] == nil, !resting.contains(order.orderID) else {
-            return effects.count(counters.repeated)
-        }
-        guard latency > .zero, OrderRules.hasUsableNames(order) else {
-            return execute(order, deadline, cause, at: now, &effects)
-        }
-        guard delayed.count < Self.maximumDelayed else {
-            return refuse(order, .tooManyOrders, cause, &effects)
-        }
-        delayed[order.orderID] = (order, deadline, cause)
-        arm(.arrival(orderID: order.orderID), at: now + latency, &effects)
-    }
-
-    private mutating func execute(
-        _ order: Order, _ deadline: Instant, _ cause: Cause, at now: Instant, _ effects: inout Effects
-    ) {
-        let key = BookKey(symbol: order.symbol, venue: order.venue)
         do throws(Refusal) {
-            let instrument = try OrderRules.check(order)
-            guard now < deadline else { throw .expired }
-            guard let book = books[key], book.publicBook.isCurrent else { throw .noBook }
-            guard !book.publicBook.isCrossed else { throw .crossedBook }
-            guard order.timeInForce != .gtc || !resting.isFull else { throw .tooManyOrders }
-            var live = LiveOrder(order: order, instrument: instrument, cause: cause, deadline: deadline)
-            let fills = try priced(book.fills(order.side, order.quantity, limit: order.price), live)
-            try approvals.commit(order)
+            guard !state.session.isFull else { throw .tooManyOrders }
+            let pending =
+                state.gate.trading.state == .reducing ? state.session.pending(order.symbol, order.side) : .zero
+            let passed = try state.gate.pass(
+                order, verdict: message.approval, sentAt: message.header.sentAt, at: now, pending: pending)
             effects.count(counters.accepted)
-            take(fills, for: &live, from: key, &effects)
-            finish(live, book: key, at: now, &effects)
+            let origin = VenueSession.Origin(trace: cause.trace, originAt: cause.originAt)
+            session(at: now, &effects) {
+                $0.place(order, deadline: passed.deadline, origin: origin, at: now, $2, &$3)
+            }
         } catch {
-            refuse(order, error, cause, &effects)
+            refuse(order, error, message, &effects)
         }
     }
 
-    /// Fills with their fees; none for a fill-or-kill order that can't be filled. Nothing has happened yet.
-    private func priced(_ levels: [Level], _ live: LiveOrder) throws(Refusal) -> [(Level, fee: Notional)] {
-        var filled = Quantity.zero
-        var fills: [(Level, fee: Notional)] = []
-        for level in levels {
-            guard let sum = try? filled + level.quantity,
-                let fee = try? fees.fee(live.instrument, level.price, level.quantity, .taker)
-            else { throw .overflow }
-            filled = sum
-            fills.append((level, fee))
-        }
-        return live.order.timeInForce == .fok && filled < live.order.quantity ? [] : fills
-    }
-
-    private mutating func take(
-        _ fills: [(Level, fee: Notional)], for live: inout LiveOrder, from key: BookKey, _ effects: inout Effects
-    ) {
-        for (fill, fee) in fills {
-            live.filled = Quantity(e8: live.filled.e8 + fill.quantity.e8)
-            books[key]?.take(live.order.side, fill)
-            let report = reports.fill(
-                live.order, fill, fee: fee, .taker, filled: live.filled, timeNs: marketTime(key))
-            effects.count(counters.takerFills)
-            effects.send(.executionReport(report), on: output, cause: live.cause)
-        }
-    }
-
-    /// What becomes of an order that is not filled.
-    private mutating func finish(_ live: LiveOrder, book key: BookKey, at now: Instant, _ effects: inout Effects) {
-        guard live.leaves.isPositive else { return }
-        guard live.order.timeInForce == .gtc else {
-            approvals.release(live.order.proposalID, live.leaves)
-            let report = reports.state(
-                live.order, .canceled, filled: live.filled, reason: "nothing more within the limit",
-                timeNs: marketTime(key))
-            return effects.send(.executionReport(report), on: output, cause: live.cause)
-        }
-        var live = live
-        live.queueAhead = books[key]?.queue(live.order.side, at: live.order.price) ?? .zero
-        resting.add(live)
-        arm(.expiry(orderID: live.order.orderID), at: live.deadline, &effects)
-        // A partial fill has acknowledged it already.
-        guard live.filled.isZero else { return }
-        let report = reports.state(live.order, .new, filled: .zero, timeNs: marketTime(key))
-        effects.send(.executionReport(report), on: output, cause: live.cause)
-    }
-
-    private mutating func expire(_ orderID: String, _ effects: inout Effects) {
-        guard let live = resting.remove(orderID) else { return }
-        approvals.release(live.order.proposalID, live.leaves)
-        let key = BookKey(symbol: live.order.symbol, venue: live.order.venue)
-        let report = reports.state(
-            live.order, .expired, filled: live.filled, reason: Refusal.expired.rawValue, timeNs: marketTime(key))
-        effects.send(.executionReport(report), on: output, cause: live.cause)
-    }
-
-    private mutating func refuse(_ order: Order, _ refusal: Refusal, _ cause: Cause, _ effects: inout Effects) {
+    private mutating func refuse(_ order: Order, _ refusal: Refusal, _ message: Message, _ effects: inout Effects) {
         effects.count(counters.refused)
         effects.log(
-            .warning, "order '\(order.orderID.prefix(OrderRules.maximumNameBytes))' refused: \(refusal.rawValue)")
-        guard OrderRules.hasUsableNames(order) else {
-            unnamedRefusals += 1
-            let report = reports.refusal(order, refusal, number: unnamedRefusals)
-            return effects.send(.executionReport(report), on: output, cause: cause)
+            .warning, "order '\(order.orderID.prefix(VenueGate.maximumNameBytes))' refused: \(refusal.rawValue)")
+        var report = ExecutionReport()
+        if VenueGate.hasUsableNames(order) {
+            report = state.session.refuse(order, refusal.rawValue, timeNs: state.exchange.marketTime(of: order))
+        } else {
+            state.unnamedRefusals += 1
+            report = VenueSession.refusal(order, refusal.rawValue, number: state.unnamedRefusals)
         }
-        let key = BookKey(symbol: order.symbol, venue: order.venue)
-        let report = reports.state(
-            order, .rejected, filled: .zero, reason: refusal.rawValue, timeNs: marketTime(key))
-        effects.send(.executionReport(report), on: output, cause: cause)
+        effects.send(.executionReport(report), on: output, cause: message.cause)
     }
 
-    private func marketTime(_ key: BookKey) -> Int64 { books[key]?.publicBook.exchangeTimeNs ?? 0 }
-
-    // MARK: Timers
-
-    private mutating func arm(_ due: Due, at instant: Instant, _ effects: inout Effects) {
-        timersMade += 1
-        timers[TimerID(timersMade)] = due
-        effects.setTimer(TimerID(timersMade), at: instant)
+    private mutating func obey(_ command: Command, at now: Instant, _ effects: inout Effects) {
+        if command.kind == .cancelOrder {
+            effects.count(counters.cancels)
+            return session(at: now, &effects) { $0.cancel(command.target, command.reason, at: now, $2, &$3) }
+        }
+        let before = state.gate.trading.state
+        if !state.gate.take(command) {
+            effects.count(counters.badCommands)
+            effects.log(.error, "halted by command '\(command.commandID.prefix(128))': it can't be read")
+        }
+        let (after, reason) = (state.gate.trading.state, state.gate.trading.reason)
+        if before != after { effects.log(.warning, "trading state \(after): \(reason)") }
+        guard after != .active else { return }
+        session(at: now, &effects) { session, _, rules, effects in
+            session.withdraw(reason, at: now, rules, &effects)
+            if after == .cancelOnly { session.cancelAll(reason, at: now, rules, &effects) }
+        }
     }
 
-    private mutating func disarm(expiryOf orderID: String, _ effects: inout Effects) {
-        for (timer, due) in timers {
-            guard case .expiry(orderID) = due else { continue }
-            timers[timer] = nil
-            effects.cancelTimer(timer)
+    // MARK: Session, link and exchange
+
+    /// Lets the session do something and carries it out.
+    private mutating func session(
+        at now: Instant, _ effects: inout Effects,
+        _ body: (inout VenueSession, _ isLinkUp: Bool, VenueSession.Rules, inout [VenueSession.Effect]) -> Void
+    ) {
+        var wishes: [VenueSession.Effect] = []
+        body(&state.session, state.link.isUp, rules, &wishes)
+        perform(wishes, at: now, &effects)
+    }
+
+    private mutating func perform(_ wishes: [VenueSession.Effect], at now: Instant, _ effects: inout Effects) {
+        for wish in wishes {
+            switch wish {
+            case .send(let request):
+                // A cut is the session's to know at once: nothing that follows may count as sent.
+                if !state.link.send(request, faults, at: now) {
+                    session(at: now, &effects) { $0.linkDown(at: now, &$3) }
+                }
+            case .report(let report, let origin):
+                state.gate.note(report)
+                if report.status == .rejected { effects.count(counters.refused) }
+                let cause = Cause(trace: origin.trace, originAt: origin.originAt)
+                effects.send(.executionReport(report), on: output, cause: cause)
+            case .release(let proposalID, let quantity): state.gate.release(proposalID, quantity)
+            case .warn(let text):
+                effects.count(counters.warnings)
+                effects.log(.error, text)
+            }
         }
+    }
+
+    /// Everything that is due by now, until nothing is.
+    private mutating func run(at now: Instant, _ effects: inout Effects) {
+        if state.link.reconnect(at: now) { session(at: now, &effects) { $0.linkUp(at: now, $2, &$3) } }
+        if let end = state.exchange.nextEnd, end <= now { note(state.exchange.expire(at: now), at: now, &effects) }
+        repeat {
+            while let request = state.link.nextRequest(at: now) {
+                note(state.exchange.handle(request, fees, at: now), at: now, &effects)
+            }
+            while let answer = state.link.nextAnswer(at: now) {
+                let mayPlace = state.gate.trading.state == .active
+                session(at: now, &effects) { $0.receive(answer, mayPlace: mayPlace, at: now, $2, &$3) }
+            }
+            if let wake = state.session.nextWake, wake <= now {
+                session(at: now, &effects) { $0.wake(at: now, $2, &$3) }
+            }
+        } while isDue(state.link.requests.first?.at, now) || isDue(state.link.answers.first?.at, now)
+    }
+
+    private func isDue(_ instant: Instant?, _ now: Instant) -> Bool { instant.map { $0 <= now } ?? false }
+
+    private mutating func note(_ outcome: Exchange.Outcome, at now: Instant, _ effects: inout Effects) {
+        if outcome.takerFills > 0 { effects.count(counters.takerFills, by: outcome.takerFills) }
+        if outcome.makerFills > 0 { effects.count(counters.makerFills, by: outcome.makerFills) }
+        for answer in outcome.answers { state.link.answer(answer, faults, at: now) }
+    }
+
+    /// One timer for all that is awaited.
+    private mutating func arm(_ effects: inout Effects) {
+        let next = [state.link.nextDue, state.session.nextWake, state.exchange.nextEnd].compactMap { $0 }.min()
+        guard next != state.armedFor else { return }
+        if let next { effects.setTimer(Self.timer, at: next) } else { effects.cancelTimer(Self.timer) }
+        state.armedFor = next
     }
 }

@@ -1,17 +1,22 @@
 import Market
 import Wire
 
-/// Writes the reports of each order and keeps them: an order that comes again gets the same reports again.
+/// Writes the reports of each order and keeps them: what the exchange knows of an order, and answers when it is asked.
 ///
 /// Execution ids are "<order id>#<n>", so that the same events give the same ids.
-struct Reports: Sendable {
+struct Reports: Codable, Sendable {
     /// Orders whose reports are kept.
-    static let maximumOrders = 16_384
+    static let maximumOrders = 8_192
 
-    private var byOrder = RecentAnswers<[ExecutionReport]>(capacity: Self.maximumOrders)
+    /// Of one order.
+    fileprivate struct Told: Sendable {
+        var reports: [ExecutionReport]
+    }
+
+    private var byOrder = RecentAnswers<Told>(capacity: Self.maximumOrders)
 
     /// All that was said of an order; nil when it is unknown.
-    subscript(orderID: String) -> [ExecutionReport]? { byOrder[orderID] }
+    subscript(orderID: String) -> [ExecutionReport]? { byOrder[orderID]?.reports }
 
     /// A report without an execution.
     mutating func state(
@@ -40,7 +45,7 @@ struct Reports: Sendable {
 
     private func begin(_ order: Order, _ filled: Quantity, _ timeNs: Int64) -> ExecutionReport {
         var report = ExecutionReport()
-        report.executionID = "\(order.orderID)#\((byOrder[order.orderID]?.count ?? 0) + 1)"
+        report.executionID = "\(order.orderID)#\((self[order.orderID]?.count ?? 0) + 1)"
         report.orderID = order.orderID
         report.proposalID = order.proposalID
         report.strategy = order.strategy
@@ -52,23 +57,20 @@ struct Reports: Sendable {
         return report
     }
 
-    /// Refuses an order that has no usable name to keep a report under; `number` makes the execution id unique.
-    func refusal(_ order: Order, _ refusal: Refusal, number: UInt64) -> ExecutionReport {
-        var report = begin(order, .zero, 0)
-        report.executionID = "refused#\(number)"
-        report.status = .rejected
-        report.reason = refusal.rawValue
-        return report
-    }
-
     private mutating func keep(_ report: ExecutionReport) -> ExecutionReport {
         if byOrder[report.orderID] == nil {
-            byOrder.remember([report], for: report.orderID)
+            byOrder.remember(Told(reports: [report]), for: report.orderID)
         } else {
-            byOrder.update(report.orderID) { $0.append(report) }
+            byOrder.update(report.orderID) { $0.reports.append(report) }
         }
         return report
     }
+}
+
+extension Reports.Told: Packable {
+    func pack(into packer: inout Packer) { packer.append(reports) }
+
+    init(unpacking unpacker: inout Unpacker) throws { reports = try unpacker.list() }
 }
 
 extension OrderStatus {

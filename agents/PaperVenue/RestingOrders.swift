@@ -1,4 +1,3 @@
-import AgentKit
 import Market
 import Wire
 
@@ -6,7 +5,6 @@ import Wire
 struct LiveOrder: Sendable {
     let order: Order
     let instrument: Instrument
-    let cause: Cause
     let deadline: Instant
     var filled = Quantity.zero
     /// Displayed quantity in front of it when it came to rest, less what has traded at its price since.
@@ -29,7 +27,8 @@ struct RestingOrders: Sendable {
 
     var isFull: Bool { orders.count >= Self.maximumOrders }
 
-    func contains(_ orderID: String) -> Bool { orders.contains { $0.order.orderID == orderID } }
+    /// The earliest end of an order.
+    var nextEnd: Instant? { orders.lazy.map(\.deadline).min() }
 
     mutating func add(_ order: LiveOrder) { orders.append(order) }
 
@@ -80,5 +79,31 @@ extension LiveOrder {
         let ahead = min(queueAhead, quantity)
         queueAhead = Quantity(e8: queueAhead.e8 - ahead.e8)
         return Quantity(e8: quantity.e8 - ahead.e8)
+    }
+}
+
+extension RestingOrders: Packable {
+    func pack(into packer: inout Packer) { packer.append(orders) }
+
+    init(unpacking unpacker: inout Unpacker) throws { orders = try unpacker.list() }
+}
+
+extension LiveOrder: Packable {
+    func pack(into packer: inout Packer) {
+        packer.append(order)
+        packer.append(deadline)
+        packer.append(filled.e8)
+        packer.append(queueAhead.e8)
+    }
+
+    init(unpacking unpacker: inout Unpacker) throws {
+        order = try unpacker.value()
+        guard let instrument = Instrument.known[order.symbol] else {
+            throw UnpackError("an order in the unknown symbol '\(order.symbol)'")
+        }
+        self.instrument = instrument
+        deadline = try unpacker.instant()
+        filled = Quantity(e8: try unpacker.int64())
+        queueAhead = Quantity(e8: try unpacker.int64())
     }
 }

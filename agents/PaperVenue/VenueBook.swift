@@ -32,6 +32,12 @@ struct VenueBook: Sendable {
         return outcome
     }
 
+    /// Forgets all levels until the next snapshot.
+    mutating func invalidate() {
+        publicBook.invalidate()
+        (takenBids, takenAsks) = ([:], [:])
+    }
+
     /// What an order of `side` would get now, best level first, none worse than `limit`; sums to no more than
     /// `quantity`.
     func fills(_ side: Side, _ quantity: Quantity, limit: Price) -> [Level] {
@@ -66,5 +72,33 @@ struct VenueBook: Sendable {
 
     private func taken(_ side: Side, _ price: Price) -> Quantity {
         (side == .buy ? takenAsks[price] : takenBids[price])?.quantity ?? .zero
+    }
+}
+
+extension VenueBook: Packable {
+    func pack(into packer: inout Packer) {
+        packer.append(publicBook)
+        for taken in [takenBids, takenAsks] {
+            packer.append(taken) { price, taken, packer in
+                packer.append(price.e8)
+                packer.append(taken.quantity.e8)
+                packer.append(taken.displayed.e8)
+            }
+        }
+    }
+
+    init(unpacking unpacker: inout Unpacker) throws {
+        publicBook = try unpacker.value()
+        takenBids = try Self.taken(&unpacker)
+        takenAsks = try Self.taken(&unpacker)
+    }
+
+    private static func taken(_ unpacker: inout Unpacker) throws -> [Price: Taken] {
+        try unpacker.dictionary { unpacker in
+            (
+                Price(e8: try unpacker.int64()),
+                Taken(quantity: Quantity(e8: try unpacker.int64()), displayed: Quantity(e8: try unpacker.int64()))
+            )
+        }
     }
 }

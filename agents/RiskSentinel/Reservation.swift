@@ -33,6 +33,8 @@ struct Reservations: Codable, Sendable {
     private(set) var open: [String: Reservation] = [:]
     private var sums: [Key: Quantity] = [:]
     private var openOrders = 0
+    /// False for good once more was released than was reserved.
+    private(set) var isConsistent = true
 
     private struct Key: Hashable, Codable {
         var symbol: String
@@ -128,8 +130,9 @@ struct Reservations: Codable, Sendable {
 
     private mutating func release(_ quantity: Quantity, _ reservation: Reservation) {
         let key = Key(symbol: reservation.symbol, isBuy: reservation.side == .buy)
-        // Only what was added is ever released.
+        // Only what was added is ever released: anything else means that the sums can't be relied on.
         let rest = Quantity(e8: (sums[key] ?? .zero).e8 - quantity.e8)
+        if rest.isNegative { isConsistent = false }
         sums[key] = rest.isPositive ? rest : nil
     }
 }

@@ -4,6 +4,11 @@ import Wire
 
 /// The gate: each sized proposal gets exactly one decision, and nothing trades without an approval.
 ///
+/// It holds the trading state and announces it on `state` to all who hold orders back: when it starts, when it changes,
+/// after every command about it, and with an approval when the last announcement is older than `announceAgain` (for a
+/// consumer that began anew). Commands come from agents on `commands` and from a person on `operator`; who may do what
+/// stands at `TradingControl`.
+///
 /// Deterministic and idempotent: a proposal that comes again (same id) gets the decision it got, with what is left of
 /// its validity; a report that comes again (same execution id) or a command (same id) changes nothing.
 @main
@@ -11,9 +16,13 @@ struct RiskSentinel: DurableAgent {
     /// Decisions kept for proposals that come again.
     static let maximumAnswers = 8_192
     static let rememberedCommands = 4_096
+    static let announceAgain = Nanoseconds.seconds(1)
     private static let releaseTimer = TimerID(1)
 
     private let decisions: OutputPort
+    private let announcements: OutputPort
+    private let operatorCommands: InputPort
+    private let name: String
     private let limits: RiskLimits
     private let instruments: [String: Instrument]
     private let counters: RiskCounters
@@ -24,13 +33,17 @@ struct RiskSentinel: DurableAgent {
         _ = try start.input("quotes", .quote)
         _ = try start.input("reports", .executionReport)
         _ = try start.input("commands", .command)
+        operatorCommands = try start.input("operator", .command)
         decisions = try start.output("decisions", .riskDecision)
+        announcements = try start.output("state", .command)
+        name = start.name
         limits = try RiskLimits(start.settings)
         let states = ["ACTIVE", "REDUCING", "HALTED", "CANCEL_ONLY"]
         let initial = try start.settings.choice("initialTradingState", default: "ACTIVE", of: states)
         state = State(
             control: TradingControl(
-                state: TradingState(rawValue: (states.firstIndex(of: initial) ?? 2) + 1) ?? .halted))
+                state: TradingState(rawValue: (states.firstIndex(of: initial) ?? 2) + 1) ?? .halted),
+            incarnation: start.incarnation)
         instruments = Instrument.known.filter { [symbols = limits.symbols] in symbols[$0.key] != nil }
         counters = RiskCounters(start)
     }
@@ -46,16 +59,18 @@ struct RiskSentinel: DurableAgent {
                 answer(sized, sentAt: sentAt, at: now, &effects)
                 armReleaseTimer(&effects)
             case .executionReport(let report):
-                book(report, &effects)
+                book(report, at: now, &effects)
                 armReleaseTimer(&effects)
-            case .command(let command): obey(command, &effects)
+            case .command(let command):
+                obey(command, from: message.port == operatorCommands ? .operator : .agent, at: now, &effects)
             default: break
             }
         case .timer(Self.releaseTimer):
             state.armedFor = nil
             state.account.expire(at: now)
             armReleaseTimer(&effects)
-        case .timer, .start, .turn, .stop: break
+        case .start: announce(at: now, &effects)
+        case .timer, .turn, .stop: break
         }
     }
 
@@ -70,6 +85,10 @@ struct RiskSentinel: DurableAgent {
         // Reservations whose end has passed must not count, whether or not their timer was served before this.
         state.account.expire(at: now)
         let deadline = min(sentAt + Nanoseconds(sized.proposal.validForNs), now + limits.maxValid)
+        // Sums that contradict themselves say nothing about what may still trade.
+        if !state.account.reservations.isConsistent, !state.control.isHalted {
+            halt("the reservations contradict themselves", at: now, &effects)
+        }
         // The context is gone before the account changes: it shares storage with it.
         var decision = Gate.decide(context(sized, sentAt: sentAt, at: now))
         if decision.kind != .block, !reserve(decision, until: deadline) {
@@ -78,6 +97,7 @@ struct RiskSentinel: DurableAgent {
             decision.reasons.append(.maxPosition)
         }
         if decision.kind != .block {
+            if now - (state.announcedAt ?? .zero) >= Self.announceAgain { announce(at: now, &effects) }
             state.rate.add(at: now, limits.orderWindow)
             state.repeats.add(sized, at: now, within: limits.duplicateWindow)
         }
@@ -113,7 +133,7 @@ struct RiskSentinel: DurableAgent {
 
     // MARK: What happened outside
 
-    private mutating func book(_ report: ExecutionReport, _ effects: inout Effects) {
+    private mutating func book(_ report: ExecutionReport, at now: Instant, _ effects: inout Effects) {
         switch state.account.book(report) {
         case .booked: break
         case .repeated: effects.count(counters.repeatedReports)
@@ -121,22 +141,50 @@ struct RiskSentinel: DurableAgent {
             effects.count(counters.unsolicitedFills)
             effects.log(.warning, "fill \(report.executionID) belongs to no open approval; it is in the position")
         case .broken(let what):
-            state.control.halt(what)
             effects.count(counters.brokenReports)
-            effects.log(.error, "halted: \(what). Compare the venue's records with ours, then set the trading state")
+            halt(what, at: now, &effects)
         }
     }
 
-    private mutating func obey(_ command: Command, _ effects: inout Effects) {
-        guard command.commandID.isEmpty || state.commands.insert(command.commandID) else {
+    /// Something happened that must not: fail closed.
+    private mutating func halt(_ what: String, at now: Instant, _ effects: inout Effects) {
+        state.control.halt(what)
+        effects.log(.error, "halted: \(what). Compare the venue's records with ours, then resume by hand")
+        announce(at: now, &effects)
+    }
+
+    // MARK: Commands
+
+    private mutating func obey(
+        _ command: Command, from source: TradingControl.Source, at now: Instant, _ effects: inout Effects
+    ) {
+        guard command.commandID.isEmpty || state.commands.insert("\(source)/\(command.commandID)") else {
             return effects.count(counters.repeatedCommands)
         }
-        switch state.control.obey(command) {
+        if command.kind == .cancelOrder { return effects.send(.command(command), on: announcements) }
+        switch state.control.obey(command, from: source) {
         case .done(let what): effects.log(.warning, what)
         case .refused(let why):
             effects.count(counters.refusedCommands)
-            effects.log(.error, "command '\(command.commandID)' refused: \(why)")
+            effects.log(.error, "command '\(command.commandID.prefix(128))' refused: \(why)")
         }
+        // Also after a refusal: who asked learns what holds.
+        switch command.kind {
+        case .pauseStrategy, .resumeStrategy, .throttleStrategy: break
+        default: announce(at: now, &effects)
+        }
+    }
+
+    private mutating func announce(at now: Instant, _ effects: inout Effects) {
+        state.announcements += 1
+        state.announcedAt = now
+        var command = Command()
+        command.commandID = "\(name)/\(state.incarnation)/state-\(state.announcements)"
+        command.kind = .setTradingState
+        command.tradingState = state.control.state.effective
+        command.reason = state.control.reason
+        command.issuedBy = state.control.setBy.isEmpty ? name : state.control.setBy
+        effects.send(.command(command), on: announcements)
     }
 
     /// One timer for all reservations, armed only while there is something to release: an idle gate wakes for nothing.

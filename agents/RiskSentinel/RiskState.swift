@@ -13,6 +13,15 @@ extension RiskSentinel {
         var commands = RecentIDs(capacity: RiskSentinel.rememberedCommands)
         /// When the timer for releases is due; nil while there is none.
         var armedFor: Instant?
+        /// The incarnation that began this state; with the count it makes ids of announcements that are unique for ever.
+        let incarnation: UInt64
+        var announcements: UInt64 = 0
+        var announcedAt: Instant?
+
+        init(control: TradingControl, incarnation: UInt64) {
+            self.control = control
+            self.incarnation = incarnation
+        }
     }
 
     /// The one decision on a proposal.

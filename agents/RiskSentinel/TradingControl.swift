@@ -4,17 +4,34 @@ import Wire
 /// What may trade at all: the account's trading state, and which strategies are paused or throttled. Changed by
 /// commands only.
 ///
-/// A command that tightens always works, however malformed the rest of it is: an unknown state halts, a factor that is
-/// not a number pauses (Hummingbot #2534: the kill switch threw, and the bot went on). One that loosens needs an id, an
-/// issuer and a reason.
+/// | who | SET_TRADING_STATE | PAUSE, THROTTLE down | RESUME | THROTTLE up |
+/// |---|---|---|---|---|
+/// | an agent | to the same or a stricter state | yes | no | with id, issuer and reason |
+/// | the operator | to any; a milder one with id, issuer and reason | yes | with id, issuer and reason | same |
+///
+/// So a halt is latched: whoever set it, only a named person with a reason resumes. A command that tightens always works,
+/// however malformed the rest of it is: an unknown state or kind halts, a factor that is not a number pauses (Hummingbot
+/// #2534: the kill switch threw, and the bot went on).
 struct TradingControl: Codable, Sendable {
+    /// Who a command comes from, told by the input it came on, never by what it says.
+    enum Source: CaseIterable, Sendable {
+        case agent, `operator`
+    }
+
     /// Target that means all strategies.
     static let everyStrategy = "*"
     /// Strategies with a pause or throttle of their own; a command for one more pauses all.
     static let maximumStrategies = 4_096
 
+    /// Bytes in the name of a strategy with a pause or throttle of its own; a longer one means all.
+    static let maximumNameBytes = 128
+    /// Characters kept of a reason and of an issuer.
+    static let maximumTextCharacters = 256
+
     private(set) var state: TradingState
     private(set) var reason = ""
+    /// Who set the state; empty for the state that it began with and for what the gate did by itself.
+    private(set) var setBy = ""
     private var paused: Set<String> = []
     /// Size factors below 1.
     private var factors: [String: Factor] = [:]
@@ -30,7 +47,7 @@ struct TradingControl: Codable, Sendable {
     }
 
     /// No new order leaves in this state.
-    var isHalted: Bool { state != .active && state != .reducing }
+    var isHalted: Bool { state.isHalted }
     var isReducing: Bool { state == .reducing }
 
     func isPaused(_ strategy: String) -> Bool {
@@ -44,45 +61,57 @@ struct TradingControl: Codable, Sendable {
 
     /// Something happened that must not: nothing more is approved until a person says so.
     mutating func halt(_ reason: String) {
-        if state != .cancelOnly { state = .halted }
-        self.reason = reason
+        if state.effective != .cancelOnly { state = .halted }
+        self.reason = String(reason.prefix(Self.maximumTextCharacters))
+        setBy = ""
     }
 
-    mutating func obey(_ command: Command) -> Outcome {
+    /// A command to cancel an order is not this one's to obey: it is passed on.
+    mutating func obey(_ command: Command, from source: Source) -> Outcome {
         switch command.kind {
-        case .setTradingState: setState(command)
+        case .setTradingState: setState(command, source)
         case .pauseStrategy: pause(command.target, command)
-        case .resumeStrategy: resume(command)
+        case .resumeStrategy: resume(command, source)
         case .throttleStrategy: throttle(command)
-        case .cancelOrder: .refused("orders are cancelled by the execution agent, not here")
+        case .cancelOrder: .refused("an order is cancelled by the execution agent")
         case .unspecified, .UNRECOGNIZED: haltOn(command, "a command of unknown kind")
         }
     }
 
-    private mutating func setState(_ command: Command) -> Outcome {
-        guard let severity = command.tradingState.severity else { return haltOn(command, "an unknown trading state") }
-        if severity < (state.severity ?? .max), !command.mayLoosen {
-            return .refused("loosening the trading state needs a command id, an issuer and a reason")
+    private mutating func setState(_ command: Command, _ source: Source) -> Outcome {
+        guard command.tradingState == command.tradingState.effective else {
+            return haltOn(command, "an unknown trading state")
+        }
+        if command.tradingState.severity < state.severity {
+            guard source == .operator else {
+                return .refused("only an operator may loosen the trading state: agentctl resume --reason …")
+            }
+            guard command.mayLoosen else {
+                return .refused("loosening the trading state needs a command id, a named issuer and a reason")
+            }
         }
         state = command.tradingState
-        reason = command.reason
-        return .done("trading state \(state) by '\(command.issuedBy)': \(command.reason)")
+        reason = String(command.reason.prefix(Self.maximumTextCharacters))
+        setBy = String(command.issuedBy.prefix(Self.maximumTextCharacters))
+        return .done("trading state \(state) by '\(setBy)': \(reason)")
     }
 
     private mutating func haltOn(_ command: Command, _ what: String) -> Outcome {
-        halt("\(what) from '\(command.issuedBy)': \(command.reason)")
+        halt("\(what) from '\(command.issuedBy.prefix(Self.maximumTextCharacters))': \(command.reason)")
         return .done("trading state \(state) because of \(reason)")
     }
 
     private mutating func pause(_ target: String, _ command: Command) -> Outcome {
         // Without a target, or with no room for another: rather all than the wrong one.
         let known = paused.contains(target) || paused.count < Self.maximumStrategies
-        let target = target.isEmpty || !known ? Self.everyStrategy : target
+        let isNamed = !target.isEmpty && target.utf8.count <= Self.maximumNameBytes
+        let target = isNamed && known ? target : Self.everyStrategy
         paused.insert(target)
         return .done("paused '\(target)' by '\(command.issuedBy)': \(command.reason)")
     }
 
-    private mutating func resume(_ command: Command) -> Outcome {
+    private mutating func resume(_ command: Command, _ source: Source) -> Outcome {
+        guard source == .operator else { return .refused("only an operator may resume a strategy") }
         guard command.mayLoosen, !command.target.isEmpty else {
             return .refused("resuming needs a target, a command id, an issuer and a reason")
         }
@@ -95,7 +124,8 @@ struct TradingControl: Codable, Sendable {
             return pause(command.target, command)
         }
         let isNew = factors[command.target] == nil
-        guard !command.target.isEmpty, !isNew || factors.count < Self.maximumStrategies else {
+        let isNamed = !command.target.isEmpty && command.target.utf8.count <= Self.maximumNameBytes
+        guard isNamed, !isNew || factors.count < Self.maximumStrategies else {
             return pause(Self.everyStrategy, command)
         }
         if factor > self.factors[command.target] ?? .one, !command.mayLoosen {
@@ -107,19 +137,8 @@ struct TradingControl: Codable, Sendable {
 }
 
 extension Command {
-    /// Named and explained: what a command must be to allow more than before.
-    fileprivate var mayLoosen: Bool { !commandID.isEmpty && !issuedBy.isEmpty && !reason.isEmpty }
-}
-
-extension TradingState {
-    /// How much a state forbids; nil for one that this build does not know.
-    fileprivate var severity: Int? {
-        switch self {
-        case .active: 0
-        case .reducing: 1
-        case .halted: 2
-        case .cancelOnly: 3
-        case .unspecified, .UNRECOGNIZED: nil
-        }
+    /// Named and explained: what a command must be to allow more than before. Blanks are no name and no reason.
+    fileprivate var mayLoosen: Bool {
+        [commandID, issuedBy, reason].allSatisfy { $0.contains { !$0.isWhitespace } }
     }
 }

@@ -8,12 +8,10 @@ enum ReducingOnlyCheck: RiskCheck {
 
     static func examine(_ order: OrderContext) -> Finding {
         guard order.control.isReducing else { return .gate(true) }
-        let position = order.account.position(order.symbol)
-        // Of the sign that this order would close; positive when there is something to close.
-        guard let held = order.side == .buy ? try? position.negated() : position,
-            let closable = try? held - order.account.pending(order.symbol, order.side)
-        else { return .overflow(limit: 0) }
-        let most = max(closable, .zero)
+        // All that could be closed: the table's answer to an order of any size.
+        let most = TradingState.reducing.allowance(
+            order.side, .max, position: order.account.position(order.symbol),
+            pending: order.account.pending(order.symbol, order.side))
         return .cap(order.quantity, at: most, value: order.quantity.double, limit: most.double)
     }
 }
