@@ -164,8 +164,9 @@ public struct DurableReceiver: Sendable {
         owes = .nothing
     }
 
-    /// What a successor needs, for the journal.
-    public var state: State { State(senderEpoch: senderEpoch, applied: applied) }
+    /// What a successor needs. To be appended to the journal behind everything taken so far, durable yet or not: what keeps
+    /// this keeps that.
+    public var state: State { State(senderEpoch: senderEpoch, applied: accepted) }
 }
 
 extension DurableReceiver {

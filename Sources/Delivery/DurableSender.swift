@@ -242,9 +242,10 @@ public struct DurableSender: Sendable {
 
     // MARK: What is remembered
 
-    /// What a successor needs, for the journal.
+    /// What a successor needs. To be appended to the journal behind every message numbered so far, durable yet or not: what
+    /// keeps this keeps them.
     public var state: State {
-        State(epoch: epoch, last: journaled, consumers: links.map(\.state), lineage: lineage)
+        State(epoch: epoch, last: last, consumers: links.map(\.state), lineage: lineage)
     }
 }
 
@@ -268,9 +269,14 @@ extension DurableSender {
             self.lineage = lineage
         }
 
-        /// A message found in the journal behind this state.
-        public mutating func noteMessage(_ sequence: UInt64) {
-            last = max(last, sequence)
+        /// A message found in the journal behind this state; `epoch`: the incarnation in its header, which numbered it.
+        public mutating func noteMessage(epoch: UInt64, sequence: UInt64) {
+            guard sequence > last else { return }
+            last = sequence
+            if epoch > self.epoch {
+                self.epoch = epoch
+                lineage.begin(epoch: epoch, with: sequence)
+            }
         }
     }
 

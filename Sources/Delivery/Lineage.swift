@@ -20,7 +20,8 @@ public struct Lineage: Codable, Equatable, Sendable {
     public init() {}
 
     mutating func begin(epoch: UInt64, with first: UInt64) {
-        // One that numbered nothing leaves no trace.
+        // One that numbered nothing leaves no trace; one that is known already may be said again.
+        if let last = beginnings.last, last.epoch >= epoch { return }
         if let last = beginnings.last, last.first == first { beginnings.removeLast() }
         beginnings.append(Beginning(epoch: epoch, first: first))
         if beginnings.count > Self.maxBeginnings {

@@ -65,10 +65,10 @@ import Testing
 
     /// A simulator that finds nothing proves nothing: each of these defects must be found.
     @Test(arguments: Defect.allCases.filter { $0 != .fencesNothingOnTheWire }) func findsTheDefect(_ defect: Defect) {
-        let found = (0..<UInt64(600)).first { seed in
+        let found = (0..<UInt64(Self.schedules)).first { seed in
             DeliverySimulator(seed: seed, defect: defect).run() != nil && DeliverySimulator(seed: seed).run() == nil
         }
-        #expect(found != nil, "no history of 600 shows it")
+        #expect(found != nil, "no history of \(Self.schedules) shows it")
         if Self.environment["QP_SIM_SCHEDULES"] != nil, let found {
             print("\(defect): seed \(found): \(DeliverySimulator(seed: found, defect: defect).run() ?? "")")
         }

@@ -172,11 +172,32 @@ import Wire
         try Self.settle(&sender, &receiver)
         try Self.say(5, &sender)
         try Self.settle(&sender, &receiver)
-        old.noteMessage(5)
+        old.noteMessage(epoch: 1, sequence: 5)
         var successor = Self.sender(2, old)
         #expect(successor.firstKept == 1)
         #expect(try Self.settle(&successor, &receiver).isEmpty)
         #expect(successor.firstKept == 6)
+    }
+
+    /// A state is written behind what was taken and numbered, durable yet or not: it must not say less than the journal before
+    /// it, else what is in there takes effect again.
+    @Test func aStateCountsWhatIsInTheJournalBeforeIt() throws {
+        var (sender, receiver) = (Self.sender(), Self.receiver())
+        try Self.settle(&sender, &receiver)
+        #expect(try sender.append(at: Self.start) == 1)
+        #expect(sender.journaled == 0 && sender.state.last == 1)
+        #expect(receiver.receive(epoch: 1, sequence: 1) == .take)
+        #expect(receiver.applied == 0 && receiver.state == .init(senderEpoch: 1, applied: 1))
+    }
+
+    /// Who numbered what is told by the messages too, when the journal ends before the state says so.
+    @Test func messagesTellTheLineage() throws {
+        var state = DurableSender.State(epoch: 1, last: 2)
+        state.noteMessage(epoch: 1, sequence: 3)
+        state.noteMessage(epoch: 4, sequence: 4)
+        state.noteMessage(epoch: 4, sequence: 5)
+        #expect(state.last == 5 && state.epoch == 4)
+        #expect(state.lineage.first(after: 3) == 4 && state.lineage.first(after: 4) == nil)
     }
 
     @Test func withoutProgressAHelloAsksAgain() throws {

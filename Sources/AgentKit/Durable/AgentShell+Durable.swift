@@ -130,7 +130,14 @@ extension AgentShell {
             let index = wire.index(of: hello.output), wire.sources[index].durable != nil
         else { return noteMalformed("a control frame that is not for this port", on: wire) }
         guardedly {
-            switch try wire.sources[index].durable!.receiver.receive(hello) {
+            let greeting: DurableReceiver.Greeting
+            do {
+                greeting = try wire.sources[index].durable!.receiver.receive(hello)
+            } catch {
+                try journal.confirm()
+                throw AgentFailure("\(error)")
+            }
+            switch greeting {
             case .known: try wire.sources[index].durable!.acks.noteRepeatedHello()
             case .fenced: wire.sources[index].stats[.fenced] &+= 1
             case .refused(let error): AgentLog.write(.error, "\(error)")
@@ -141,6 +148,8 @@ extension AgentShell {
                         port: UInt64(wire.port.index), output: hello.output, senderEpoch: state.senderEpoch,
                         applied: state.applied))
                 try journal.sync()
+                // The sync has taken with it what this round had appended before.
+                markJournaled()
                 wire.sources[index].stats[.messages] = wire.sources[index].durable!.receiver.accepted
             }
         }
@@ -176,6 +185,8 @@ extension AgentShell {
             do {
                 _ = try output.receive(control, at: now)
             } catch {
+                // A replaced process may be told what is wrong only for itself: it ends as replaced.
+                try durable.journal.confirm()
                 throw AgentFailure("\(error)")
             }
         }

@@ -190,7 +190,7 @@ struct Replay<A: DurableAgent> {
     /// A message of a durable output that is in the journal may have to be sent again.
     private mutating func note(_ frame: [UInt8], _ header: Header, port: Int) {
         guard outputs[port].sender != nil else { return }
-        outputs[port].sender?.noteMessage(header.sequence)
+        outputs[port].sender?.noteMessage(epoch: header.incarnation, sequence: header.sequence)
         outputs[port].frames.append(Data(frame))
     }
 

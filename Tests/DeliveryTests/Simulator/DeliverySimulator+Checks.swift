@@ -18,7 +18,7 @@ extension DeliverySimulator {
                 fail(
                     "edge \(edge): passes from \(before) to \(state.applied), but it begins after \(floors[edge] ?? 0)")
             }
-        case .sent(let output, let letter):
+        case .sent(let output, _, let letter):
             let next = UInt64(nodes[node].journal.sent[output].count + 1)
             if letter.sequence != next { fail("N\(node) numbers \(letter.sequence) where \(next) is next") }
         case .opened, .turn, .snapshot: break

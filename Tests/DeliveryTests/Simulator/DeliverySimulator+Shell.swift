@@ -153,26 +153,25 @@ extension DeliverySimulator {
     private func readInput(
         _ pipe: SimulatedPipe, _ process: SimulatedProcess, _ isReadable: @escaping (SimulatedPipe) -> Bool
     ) {
-        let edge = pipe.edge
-        guard process.receivers[edge] != nil else {
-            _ = pipe.pop()
-            return
+        var records: [Record] = []
+        absorb(pipe, process, &records)
+        // A batch for one sync.
+        while process.life == .running, nodes[process.node].journal.isPower, random.percent(50),
+            let more = readable(process, where: isReadable)
+        {
+            absorb(more, process, &records)
         }
-        switch pipe.pop() {
-        case .control(.hello(let hello)): hear(hello, edge, process)
+        if process.life == .running, !records.isEmpty { take(records, process) }
+    }
+
+    private func absorb(_ pipe: SimulatedPipe, _ process: SimulatedProcess, _ records: inout [Record]) {
+        let parcel = pipe.pop()
+        guard process.receivers[pipe.edge] != nil else { return }
+        switch parcel {
+        case .control(.hello(let hello)):
+            if let record = hear(hello, pipe.edge, process) { records.append(record) }
         case .control: return
-        case .letter(let epoch, let letter):
-            var records: [Record] = []
-            receive(epoch, letter, edge, process, &records)
-            // A batch for one sync.
-            while nodes[process.node].journal.isPower, random.percent(50),
-                let more = readable(process, where: isReadable), process.receivers[more.edge] != nil,
-                case .letter(let epoch, let letter) = more.front
-            {
-                _ = more.pop()
-                receive(epoch, letter, more.edge, process, &records)
-            }
-            if !records.isEmpty { take(records, process) }
+        case .letter(let epoch, let letter): receive(epoch, letter, pipe.edge, process, &records)
         }
     }
 
@@ -191,7 +190,7 @@ extension DeliverySimulator {
         }
     }
 
-    private func hear(_ hello: DeliveryHello, _ edge: Int, _ process: SimulatedProcess) {
+    private func hear(_ hello: DeliveryHello, _ edge: Int, _ process: SimulatedProcess) -> Record? {
         var hello = hello
         if defect == .fencesNothingOnTheWire {
             hello.epoch = max(hello.epoch, process.receivers[edge]!.state.senderEpoch)
@@ -208,13 +207,12 @@ extension DeliverySimulator {
             switch greeting {
             case .known, .fenced: break
             case .refused(let error): failClosed(error)
-            case .new:
-                let sync: [SimulatedProcess.Step] = nodes[process.node].journal.isPower ? [.sync] : []
-                process.plan([.append(.heard(edge: edge, process.receivers[edge]!.state))] + sync + [.look])
+            case .new: return .heard(edge: edge, process.receivers[edge]!.state)
             }
         } catch {
             stop(process, error)
         }
+        return nil
     }
 
     /// Writes inputs down, handles them, sends what comes of it.
@@ -231,8 +229,16 @@ extension DeliverySimulator {
             acks.append(.pushControl(edge: edge, isIdle: true))
         }
         if defect == .acksBeforeWriting { early = applied + acks }
+        let handled = records.compactMap { record -> SimulatedProcess.Step? in
+            if case .heard = record { nil } else { .handle(record) }
+        }
         if isPower {
-            let work = records.flatMap { [SimulatedProcess.Step.append($0), .handle($0)] }
+            var work: [SimulatedProcess.Step] = []
+            for record in records {
+                work.append(.append(record))
+                if case .heard = record { continue }
+                work.append(.handle(record))
+            }
             switch defect {
             case .acksBeforeSyncing: process.plan(early + work + applied + acks + [.sync, .look, .journaled, .flush])
             case .sendsBeforeSyncing: process.plan(work + [.look, .journaled, .flush, .sync] + applied)
@@ -240,7 +246,7 @@ extension DeliverySimulator {
             }
         } else {
             process.plan(
-                early + records.map { .append($0) } + [.look] + applied + records.map { .handle($0) }
+                early + records.map { .append($0) } + [.look] + applied + handled
                     + [.look, .journaled, .flush])
         }
     }
@@ -250,7 +256,7 @@ extension DeliverySimulator {
             let sequence = try process.senders[output].append(at: Instant(nanoseconds: now))
             let letter = Letter(sequence: sequence, content: content, reach: reach)
             process.kept[output].append(letter, number: sequence)
-            let write = SimulatedProcess.Step.append(.sent(output: output, letter))
+            let write = SimulatedProcess.Step.append(.sent(output: output, epoch: process.epoch, letter))
             process.plan(defect == .sendsBeforeWriting ? [.journaled, .flush, write] : [write])
         } catch {
             stop(process, error)

@@ -14,7 +14,7 @@ enum Record {
     case opened([DurableSender.State])
     case input(edge: Int, epoch: UInt64, Letter)
     case turn
-    case sent(output: Int, Letter)
+    case sent(output: Int, epoch: UInt64, Letter)
     /// A source's new incarnation was heard of.
     case heard(edge: Int, DurableReceiver.State)
     case snapshot(Snapshot)
@@ -103,7 +103,7 @@ struct SimulatedJournal {
         switch record {
         case .input(let edge, _, let letter): applied[edge] = letter.sequence
         case .heard(let edge, let state): applied[edge] = max(applied[edge], state.applied)
-        case .sent(let output, let letter): sent[output].append(letter.content)
+        case .sent(let output, _, let letter): sent[output].append(letter.content)
         case .opened, .turn, .snapshot: break
         }
     }
@@ -155,8 +155,8 @@ struct Recovery {
                 receivers[edge, default: .init()].noteMessage(epoch: epoch, sequence: letter.sequence)
                 missing += agent.handle(letter, edge: edge, isFeedback: isFeedback[edge], outputs: outputs)
             case .heard(let edge, let state): receivers[edge] = state
-            case .sent(let output, let letter):
-                senders[output]?.noteMessage(letter.sequence)
+            case .sent(let output, let epoch, let letter):
+                senders[output]?.noteMessage(epoch: epoch, sequence: letter.sequence)
                 kept[output].append(letter, number: letter.sequence)
                 guard let first = missing.first, first.output == output, first.content == letter.content else {
                     difference = "replay gives another message than \(letter.sequence) on output \(output)"
