@@ -8,12 +8,13 @@
 #   make test-cgroups             the tests of limits and trees on cgroup v2 alone, in a user-mode Linux
 #   make soak                     a million simulated fault histories of the supervisor's core
 #   make soak-wires               200,000 simulated fault histories of durable wires
+#   make soak-orders              the order path under kill -9 (QP_STORM_SEED, _PROPOSALS, _KILLS)
 #   make model                    the protocol of durable wires in a model checker
 #   make lint | format | proto | clean | deps | build
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: run test build bench bench-supervision test-cgroups soak soak-wires model lint format proto clean deps
+.PHONY: run test build bench bench-supervision test-cgroups soak soak-wires soak-orders model lint format proto clean deps
 
 SWIFT_BUILD := swift build
 # Static Swift runtime: starts four times as fast, and runs where no Swift is installed. Stripped: half the size.
@@ -59,6 +60,12 @@ bench-supervision: build
 soak: deps
 	QP_SIM_SCHEDULES=1000000 swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak --disable-xctest \
 		--filter FleetSimulationTests
+
+# 200,000 proposals through the real processes while they, and the supervisor, are killed at random.
+soak-orders: deps
+	$(SWIFT_BUILD) --build-tests
+	QP_STORM_PROPOSALS=$${QP_STORM_PROPOSALS:-200000} QP_STORM_KILLS=$${QP_STORM_KILLS:-500} \
+		swift test --skip-build --disable-xctest --filter OrderStorm
 
 lint: deps
 	swift format lint --strict --recursive Package.swift Sources agents Tests

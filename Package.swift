@@ -89,6 +89,8 @@ let package = Package(
             name: "durable-chain", dependencies: ["AgentKit", "Wire"], path: "Tests/Fixtures/durable-chain"),
         .executableTarget(name: "misbehave", path: "Tests/Fixtures/misbehave"),
         .executableTarget(name: "crasher", dependencies: ["AgentKit", "Wire"], path: "Tests/Fixtures/crasher"),
+        .executableTarget(
+            name: "storm-alpha", dependencies: ["AgentKit", "Market", "Wire"], path: "Tests/Fixtures/storm-alpha"),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),

@@ -35,28 +35,6 @@ extension EndToEnd {
         }
 
         @Test(
-            "a fleet that runs as another user trades as well",
-            .enabled(if: geteuid() == 0 && getpwnam("nobody") != nil, "needs root and a user to become"))
-        func anotherUser() throws {
-            try Place.with { place in
-                try place.adopt()
-                // Its folder must be open to that user, the run directory stays private.
-                chmod(place.path, 0o755)
-                try place.configure(
-                    #"{ "defaults": { "sandbox": { "user": "nobody" } }, \#(Self.simulation.dropFirst())"#)
-                try place.write("texts.jsonl", Self.texts)
-                let outcome = try place.withSupervisor("--until-idle") { try $0.finish(within: 90) }
-                try #require(outcome.exit == .code(0), "\(outcome.output)\n\(outcome.error)")
-                let summary = try Summary.read(place)
-                Self.expectOrderly(summary, outcome.output)
-                #expect(summary.fills > 0)
-                var info = stat()
-                #expect(stat("\(place.run)/agents/RiskSentinel/journal", &info) == 0)
-                #expect(info.st_uid == getpwnam("nobody").pointee.pw_uid)
-            }
-        }
-
-        @Test(
             "a recorded day is replayed as fast as it is taken, and nothing is lost on a queue",
             .enabled(if: Programs.hasData, "needs ../shared/data"))
         func recorded() throws {

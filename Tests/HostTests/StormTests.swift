@@ -91,8 +91,9 @@ struct StormTests {
         #expect(lines.prefix(1000) == (0..<1000).map { "line \($0) " + String(repeating: "x", count: 50) }[...])
         #expect(lines.count == 1002, "every byte in one line, none of them breaks the protocol")
         let files = try FileManager.default.contentsOfDirectory(atPath: "\(rig.path)/run/logs").sorted()
-        #expect(files == ["A.log", "A.log.1"])
-        let kept = try String(contentsOfFile: "\(rig.path)/run/logs/A.log", encoding: .isoLatin1)
+        // A file that is full goes at once, the next one comes with the next line.
+        #expect(files == ["A.log", "A.log.1"] || files == ["A.log.1"])
+        let kept = try String(contentsOfFile: "\(rig.path)/run/logs/\(files[0])", encoding: .isoLatin1)
         #expect(kept.hasSuffix(" out end\n") && !kept.contains("\u{1B}"))
         #expect(try rig.stop() == 0)
     }

@@ -39,7 +39,7 @@ import Wire
 
     @Test(arguments: [
         (["statsu"], "did you mean \"status\"?"), (["--socket", "/x", "retsart", "A"], "did you mean \"restart\"?"),
-        (["frobnicate"], "known: events, graph, logs"), (["wy", "A"], "did you mean \"why\"?"),
+        (["frobnicate"], "known: audit, events, graph"), (["wy", "A"], "did you mean \"why\"?"),
     ])
     func aMisspeltCommandIsNamed(arguments: [String], words: String) throws {
         let failure = try #require(throws: Failure.self) { try AgentControl.suggest(for: arguments) }

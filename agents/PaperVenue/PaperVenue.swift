@@ -38,7 +38,7 @@ struct PaperVenue: DurableAgent {
         init(_ start: AgentStart) {
             accepted = start.counter("orders accepted")
             refused = start.counter("orders refused")
-            unapproved = start.counter("orders unapproved")
+            unapproved = start.counter("orders not approved")
             repeated = start.counter("orders repeated")
             takerFills = start.counter("fills taker")
             makerFills = start.counter("fills maker")

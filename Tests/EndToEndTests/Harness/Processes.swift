@@ -12,6 +12,17 @@ enum Processes {
         }
     }
 
+    /// The living agents of a run, by name: the leaders of their sessions.
+    static func agents(ofRun runDirectory: String) -> [String: pid_t] {
+        let key = Data("QP_AGENT=".utf8)
+        return ofRun(runDirectory).reduce(into: [:]) { agents, pid in
+            guard getsid(pid) == pid, let environment = contents("/proc/\(pid)/environ"),
+                let entry = environment.split(separator: 0).first(where: { $0.starts(with: key) })
+            else { return }
+            agents[String(decoding: entry.dropFirst(key.count), as: UTF8.self)] = pid
+        }
+    }
+
     /// Running, sleeping or stopped; not a zombie.
     static func isAlive(_ pid: pid_t) -> Bool {
         guard let state = field(of: pid, 0) else { return false }
