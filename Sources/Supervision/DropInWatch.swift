@@ -91,7 +91,10 @@ public struct DropInWatch: Sendable {
             settled.isEverything = true
             self.doubt = nil
         }
-        for (name, entry) in entries where due(entry) <= now {
+        // What was changed at nearly the same moment belongs together: one look, so that removals go in order.
+        let isAnyDue = entries.values.contains { due($0) <= now }
+        let together = isAnyDue ? now + Nanoseconds(settle.count / 8) : now
+        for (name, entry) in entries where due(entry) <= together {
             settled.entries.insert(name)
             entries[name] = nil
         }

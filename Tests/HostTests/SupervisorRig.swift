@@ -82,7 +82,7 @@ final class SupervisorRig {
         process.standardOutput = output
         process.standardError = output
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        try Self.run(process)
         self.process = process
         client = nil
         return self
@@ -158,6 +158,20 @@ final class SupervisorRig {
         kill(process.processIdentifier, signal)
         try wait("end of the supervisor", location) { !process.isRunning }
         return process.terminationStatus
+    }
+
+    /// A program that a test has just copied is "busy" while a process that another test forks still holds it open.
+    private static func run(_ process: Process) throws {
+        for _ in 0..<200 {
+            do {
+                return try process.run()
+            } catch let error as NSError {
+                let reason = (error.userInfo[NSUnderlyingErrorKey] as? NSError) ?? error
+                guard reason.domain == NSPOSIXErrorDomain, reason.code == Int(ETXTBSY) else { throw error }
+                usleep(10_000)
+            }
+        }
+        try process.run()
     }
 
     /// The supervisor dies without a word.
