@@ -124,7 +124,7 @@ extension EndToEnd {
             try withCulprit("exit 0", restart) { run in
                 let end = try run.agent("Culprit", is: policy == "transient" ? .done : .failed)
                 #expect(end.restarts == (policy == "transient" ? 0 : 3) && end.lastExit?.code == 0)
-                let why = try run.ctl("why", "Culprit")
+                let why = try run.why("Culprit")
                 #expect(why.output.hasPrefix("Culprit ended by itself, well (code 0)"), "\(why)")
             }
         }
@@ -135,7 +135,7 @@ extension EndToEnd {
                 let failed = try run.agent("Culprit", is: .failed)
                 #expect(failed.restarts == 0 && failed.incarnation == 1)
                 #expect(failed.message?.contains("exiting as told") == true, "\(failed)")
-                let why = try run.ctl("why", "Culprit")
+                let why = try run.why("Culprit")
                 #expect(why.output.contains("could not work with its configuration (code 78)"), "\(why.output)")
                 #expect(why.output.contains("Next: Correct its settings"))
                 #expect(try run.ctl("start", "Culprit").exit == .code(1))
@@ -159,11 +159,12 @@ extension EndToEnd {
         func hungAndExplained() throws {
             try withCulprit("hang", Self.fewRestarts + #", "stop": { "timeoutSeconds": 0.5 }"#, watchdog: 0.3) { run in
                 try run.agent("Culprit", is: .failed)
-                let why = try run.ctl("why", "Culprit")
+                let why = try run.why("Culprit")
                 #expect(why.output.hasPrefix("Culprit gave no sign of life for 0.3 s and was killed"), "\(why)")
                 #expect(why.output.contains("raise watchdogSeconds in"))
-                let all = try run.ctl("why", "Culprit", "--all")
-                #expect(all.output.split(separator: "\n").count == 4, "\(all.output)")
+                try eventually("all four certificates are written") {
+                    try run.ctl("why", "Culprit", "--all").output.split(separator: "\n").count == 4 ? true : nil
+                }
                 let json = try run.ctl("why", "Culprit", "--json", "--incarnation", "2")
                 let certificate = try DeathCertificate(json: Array(json.output.utf8))
                 #expect(certificate.incarnation == 2 && certificate.cause == .watchdog && certificate.wasReady)
@@ -183,7 +184,7 @@ extension EndToEnd {
                 try place.withSupervisor { run in
                     let done = try run.agent("Crasher", is: .done)
                     #expect(["SIGILL", "SIGTRAP"].contains(done.lastExit?.signal), "\(done)")
-                    let why = try run.ctl("why", "Crasher")
+                    let why = try run.why("Crasher")
                     let words = kind == "fatal" ? "the book is fatal" : "Index out of range"
                     #expect(why.output.hasPrefix("Crasher crashed (\(done.lastExit?.signal ?? ""))"), "\(why)")
                     #expect(why.output.split(separator: "\n").first?.contains(words) == true, "\(why.output)")

@@ -92,6 +92,14 @@ final class SupervisorRun {
         report.agents.map { "\($0.name) \($0.state.rawValue) \($0.message ?? "")" }.joined(separator: "\n")
     }
 
+    /// The newest death certificate; it is written after the restart that it is about.
+    func why(_ agent: String) throws -> Program.Outcome {
+        try eventually("\(agent) has a certificate") {
+            let outcome = try ctl("why", agent)
+            return outcome.output.contains("has not ended yet") ? nil : outcome
+        }
+    }
+
     // MARK: Ending
 
     /// SIGTERM, and what came of it. Nothing of ours may be left.
