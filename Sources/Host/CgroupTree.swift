@@ -263,7 +263,7 @@ final class CgroupTree {
     }
 
     private static func read(_ path: String) -> [Branch] {
-        (text(path) ?? "").split(separator: "\n").compactMap { line in
+        (CgroupFile.text(path) ?? "").split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ", maxSplits: 2).map(String.init)
             // Only what such a line can name is ever killed or removed.
             guard fields.count == 3, ["v1", "v2"].contains(fields[0]),
@@ -274,9 +274,5 @@ final class CgroupTree {
                 controllers: Set(fields[1].split(separator: ",").compactMap { CgroupController(rawValue: String($0)) }),
                 path: fields[2])
         }
-    }
-
-    private static func text(_ path: String) -> String? {
-        readSmallFile(path).map { String(decoding: $0, as: UTF8.self) }
     }
 }

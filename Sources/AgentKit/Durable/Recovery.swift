@@ -100,7 +100,8 @@ extension Recovered where A: DurableAgent {
             return
         }
         throw AgentFailure(
-            "\(journal): written before the machine was started again, and its times are ahead of this boot's clock. Start "
-                + "the agent through its supervisor, which carries the clock on (QP_CLOCK_OFFSET_NS)")
+            "\(journal): written before the machine was started again, and its times are ahead of this boot's clock, "
+                + "which no durable agent can go on from yet. Move the journals of the whole fleet away to begin anew, "
+                + "or start it once the machine has been up for longer than then")
     }
 }

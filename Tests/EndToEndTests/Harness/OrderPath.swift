@@ -19,13 +19,7 @@ struct OrderPath {
 
     private mutating func add(_ record: JournalRecord) throws {
         guard record.type == .sentFrame else { return }
-        let payload = try record.payload.withUnsafeBytes { frame in
-            let header = try Header(frame: frame)
-            return try Payload(
-                type: header.payloadType, encoding: header.encoding,
-                bytes: UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...]))
-        }
-        switch payload {
+        switch try JournaledMessage(record.payload[...]).payload {
         case .proposal(let proposal): proposals.append(proposal)
         case .riskDecision(let decision): decisions.append(decision)
         case .order(let order) where !orders.contains(where: { $0.orderID == order.orderID }): orders.append(order)

@@ -69,7 +69,11 @@ final class OrderStorm {
             resumePaused()
             let done = books.decisions.count
             if done > lastProgress.decisions { lastProgress = (done, Date()) }
-            if books.isComplete(of: plan.proposals, at: monotonicNow()), tally.killed >= plan.kills { break }
+            if books.isComplete(of: plan.proposals, at: Instant(nanoseconds: Int64(monotonicSeconds() * 1e9))),
+                tally.killed >= plan.kills
+            {
+                break
+            }
             if done >= nextKillAt || (done >= plan.proposals && tally.killed < plan.kills) {
                 try strike()
                 nextKillAt = done + killEvery
@@ -132,12 +136,6 @@ final class OrderStorm {
         let status = (try? supervisor.ctl("status").output) ?? "no status"
         let logs = Self.victims.dropLast().map { "== \($0)\n\(supervisor.log(of: $0).suffix(1_500))" }
         return status + supervisor.story + logs.joined(separator: "\n")
-    }
-
-    private func monotonicNow() -> Instant {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return Instant(nanoseconds: Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec))
     }
 
     // MARK: The fleet

@@ -23,8 +23,6 @@ struct StormBooks {
     struct Decision {
         var isApproved: Bool
         var quantityE8: Int64
-        var side: Side
-        var symbol: String
         /// CLOCK_MONOTONIC.
         var expiresAt: Instant
     }
@@ -68,21 +66,13 @@ struct StormBooks {
     private mutating func note(_ record: JournalRecord, of agent: String) throws {
         switch record.type {
         case .sentFrame:
-            let (header, payload) = try Self.message(record.payload[...])
-            noteSent(header, payload, by: agent)
+            let message = try JournaledMessage(record.payload[...])
+            noteSent(message.header, message.payload, by: agent)
         case .input:
             guard let input = InputRecord(record.payload), input.kind == .message, input.isPosition else { return }
-            let (header, payload) = try Self.message(record.payload[InputRecord.byteCount...])
-            noteApplied(header, payload, by: agent)
+            let message = try JournaledMessage(record.payload[InputRecord.byteCount...])
+            noteApplied(message.header, message.payload, by: agent)
         default: break
-        }
-    }
-
-    private static func message(_ frame: ArraySlice<UInt8>) throws -> (Header, Payload) {
-        try frame.withUnsafeBytes { frame in
-            let header = try Header(frame: frame)
-            let body = UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...])
-            return (header, try Payload(type: header.payloadType, encoding: header.encoding, bytes: body))
         }
     }
 
@@ -91,8 +81,7 @@ struct StormBooks {
         if header.sequence != last + 1 { fault("\(agent) applied \(header.sequence) after \(last)") }
         readers[agent]!.applied[header.output.value] = header.sequence
         guard case .executionReport(let report) = payload, report.lastQuantityE8 > 0 else { return }
-        let sign: Int64 = report.side == .buy ? 1 : -1
-        readers[agent]!.positions[report.symbol, default: 0] += sign * report.lastQuantityE8
+        readers[agent]!.positions[report.symbol, default: 0] += Self.signedE8(report)
     }
 
     private mutating func noteSent(_ header: Header, _ payload: Payload, by agent: String) {
@@ -117,8 +106,8 @@ struct StormBooks {
         if decisions[decision.proposalID] != nil { fault("\(decision.proposalID) was decided twice") }
         if !isApproved { blocked += 1 }
         decisions[decision.proposalID] = Decision(
-            isApproved: isApproved, quantityE8: isApproved ? decision.quantityE8 : 0, side: decision.side,
-            symbol: decision.symbol, expiresAt: sentAt + Nanoseconds(decision.validForNs))
+            isApproved: isApproved, quantityE8: isApproved ? decision.quantityE8 : 0,
+            expiresAt: sentAt + Nanoseconds(decision.validForNs))
     }
 
     private mutating func note(_ order: Order) {
@@ -132,9 +121,13 @@ struct StormBooks {
         }
         guard report.lastQuantityE8 > 0 else { return }
         guard fills[report.executionID] == nil else { return fault("\(report.executionID) was executed twice") }
-        let sign: Int64 = report.side == .buy ? 1 : -1
-        fills[report.executionID] = Fill(symbol: report.symbol, signedE8: sign * report.lastQuantityE8)
+        fills[report.executionID] = Fill(symbol: report.symbol, signedE8: Self.signedE8(report))
         filledE8[report.proposalID, default: 0] += report.lastQuantityE8
+    }
+
+    /// Quantity of a fill, below 0 for a sale.
+    private static func signedE8(_ report: ExecutionReport) -> Int64 {
+        report.side == .buy ? report.lastQuantityE8 : -report.lastQuantityE8
     }
 
     private mutating func fault(_ text: String) {
