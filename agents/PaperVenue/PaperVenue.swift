@@ -74,7 +74,7 @@ struct PaperVenue: DurableAgent {
                 return
             case .trade(let trade): note(state.exchange.match(trade, fees, at: now), at: now, &effects)
             case .order(let order):
-                guard isApproved(order, message.approval, &effects) else { return }
+                guard isApproved(order, message, &effects) else { return }
                 receive(order, message, at: now, &effects)
             case .command(let command): obey(command, at: now, &effects)
             default: break
@@ -91,12 +91,19 @@ struct PaperVenue: DurableAgent {
     // MARK: Orders and commands
 
     /// Whether a risk agent stands behind the order. If none does, nobody knows who has sent it: it is not answered, because
-    /// the answer would seem to be about an honest order of the same id, and it is not remembered.
-    private func isApproved(_ order: Order, _ verdict: ApprovalVerdict, _ effects: inout Effects) -> Bool {
+    /// the answer would seem to be about an honest order of the same id, and it is not remembered. An approval that is
+    /// genuine and came too late has a sender, who waits for the answer.
+    private mutating func isApproved(_ order: Order, _ message: Message, _ effects: inout Effects) -> Bool {
+        let verdict = message.approval
         guard verdict != .valid else { return true }
         effects.count(counters.unapproved)
         let name = order.orderID.prefix(VenueGate.maximumNameBytes)
         effects.log(.warning, "order '\(name)' refused: \(verdict.reason)")
+        if verdict == .expired, state.session.reports(of: order.orderID) == nil {
+            state.unnamedRefusals += 1
+            let report = VenueSession.refusal(order, verdict.reason, number: state.unnamedRefusals)
+            effects.send(.executionReport(report), on: output, cause: message.cause)
+        }
         return false
     }
 
