@@ -57,7 +57,11 @@ struct StormTests {
         let healthy = try rig.status().agents.filter {
             $0.name.hasPrefix("well") && !["well7", "well8"].contains($0.name)
         }
-        #expect(healthy.allSatisfy { $0.incarnation == 1 && $0.state == .running })
+        let disturbed = healthy.filter { $0.incarnation != 1 || $0.state != .running }
+        let story = disturbed.map {
+            "\($0.name) \($0.state) \($0.incarnation) \(String(describing: $0.lastExit)) \($0.message ?? "")"
+        }
+        #expect(disturbed.isEmpty, "\(story)")
         #expect(try rig.stop() == 0)
         #expect(rig.survivors() == [])
     }
