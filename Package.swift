@@ -92,6 +92,7 @@ let package = Package(
         .executableTarget(
             name: "storm-alpha", dependencies: ["AgentKit", "Market", "Wire"], path: "Tests/Fixtures/storm-alpha"),
         .target(name: "CAllocations", path: "Tests/Support/CAllocations"),
+        .target(name: "TestSupport", path: "Tests/Support/TestSupport"),
 
         tests("ZeroMQ", ["CAllocations", "CZeroMQ", "ZeroMQ"]),
         tests("Wire", ["Wire", protobuf]),
@@ -129,7 +130,7 @@ func agent(
 
 /// The tests of one room: `Tests/<room>Tests/`.
 func tests(_ room: String, _ rooms: [Target.Dependency]) -> Target {
-    .testTarget(name: room + "Tests", dependencies: rooms)
+    .testTarget(name: room + "Tests", dependencies: rooms + ["TestSupport"])
 }
 
 let inC = ["CLinux", "CAllocations", "agent-launcher", "chain-bare", "misbehave", "stamp"]

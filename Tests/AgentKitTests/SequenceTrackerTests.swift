@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import AgentKit
@@ -31,7 +32,7 @@ import Testing
     /// Whatever is dropped, doubled or swapped on the way: delivered + lost = sent, and nothing is delivered twice.
     @Test(arguments: UInt64(1)...50)
     func accountsForEveryMessage(seed: UInt64) {
-        var random = SplitMix64(state: seed)
+        var random = SplitMix64(seed: seed)
         var tracker = SequenceTracker()
         var delivered: [UInt64] = []
         var lost: UInt64 = 0
@@ -48,18 +49,5 @@ import Testing
         #expect(UInt64(delivered.count) + lost == tracker.sequence)
         #expect(delivered == delivered.sorted())
         #expect(Set(delivered).count == delivered.count)
-    }
-}
-
-/// Steele, Lea, Flood 2014.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 
@@ -50,7 +51,7 @@ import Wire
 
     @Test(arguments: UInt64(1)...20)
     func agreesWithASortedList(seed: UInt64) {
-        var random = SplitMix64(state: seed)
+        var random = SplitMix64(seed: seed)
         var queue = TimerQueue()
         var model: [UInt64: (at: Int64, order: Int)] = [:]
         for step in 0..<400 {

@@ -1,5 +1,6 @@
 import AgentKit
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -46,12 +47,12 @@ private func level(_ price: Double, _ quantity: Double) throws -> Level {
 
     /// Mirroring the book negates the flow.
     @Test func sidesAreSymmetric() throws {
-        var seed: UInt64 = 42
+        var random = SplitMix64(seed: 42)
         var flow = FlowImbalance(levels: 3, timeConstantNs: 1e9)
         var mirrored = FlowImbalance(levels: 3, timeConstantNs: 1e9)
         for step in 0..<200 {
-            let bids = (0..<3).map { (100 - Double($0) - Double(random(&seed) % 2), Double(random(&seed) % 9 + 1)) }
-            let asks = (0..<3).map { (103 + Double($0) + Double(random(&seed) % 2), Double(random(&seed) % 9 + 1)) }
+            let bids = (0..<3).map { (100 - Double($0) - Double(random.next() % 2), Double(random.next() % 9 + 1)) }
+            let asks = (0..<3).map { (103 + Double($0) + Double(random.next() % 2), Double(random.next() % 9 + 1)) }
             var book = OrderBook(symbol: "S", venue: "v")
             book.apply(snapshot(bids: bids, asks: asks))
             var mirror = OrderBook(symbol: "S", venue: "v")
@@ -88,12 +89,12 @@ private func level(_ price: Double, _ quantity: Double) throws -> Level {
 @Suite struct RobustScaleTests {
     /// Against median and MAD computed the plain way.
     @Test func equalsThePlainComputation() {
-        var seed: UInt64 = 7
+        var random = SplitMix64(seed: 7)
         for capacity in [2, 3, 10, 51] {
             var scale = RobustScale(capacity: capacity)
             var samples: [Double] = []
             for _ in 0..<200 {
-                let sample = Double(Int64(bitPattern: random(&seed)) % 20)
+                let sample = Double(Int64(bitPattern: random.next()) % 20)
                 samples.append(sample)
                 scale.add(sample)
                 let window = Array(samples.suffix(capacity))
@@ -128,10 +129,10 @@ private func level(_ price: Double, _ quantity: Double) throws -> Level {
 
     /// A quiet market with small noise, long enough to know what is usual.
     private func warm(_ bench: inout AgentBench<AlphaScanner>, steps: Int = 300, seed: UInt64 = 3) -> Int64 {
-        var seed = seed
+        var random = SplitMix64(seed: seed)
         for step in 0..<steps {
-            let bid = 10 + Double(random(&seed) % 5)
-            let ask = 10 + Double(random(&seed) % 5)
+            let bid = 10 + Double(random.next() % 5)
+            let ask = 10 + Double(random.next() % 5)
             bench.receive(
                 .bookUpdate(snapshot(bids: [(100, bid)], asks: [(101, ask)], at: Int64(step) * 100_000_000)), on: "book"
             )
@@ -177,12 +178,12 @@ private func level(_ price: Double, _ quantity: Double) throws -> Level {
         var bench = try bench([
             "weightQueue": .number(0), "weightFlow": .number(0), "weightMicro": .number(0), "weightTrades": .number(1),
         ])
-        var seed: UInt64 = 9
+        var random = SplitMix64(seed: 9)
         var time: Int64 = 0
         for _ in 0..<400 {
             time += 100_000_000
             bench.receive(.bookUpdate(snapshot(bids: [(100, 5)], asks: [(101, 5)], at: time)), on: "book")
-            bench.receive(.trade(trade(1, random(&seed) % 2 == 0 ? .buy : .sell, at: time)), on: "trades")
+            bench.receive(.trade(trade(1, random.next() % 2 == 0 ? .buy : .sell, at: time)), on: "trades")
         }
         var values: [Double] = []
         for _ in 0..<50 {
@@ -420,13 +421,4 @@ private func trade(_ quantity: Double, _ side: Side, at timeNs: Int64) -> Trade 
     trade.quantityE8 = Int64(quantity * 1e8)
     trade.dataOrigin = .recorded
     return trade
-}
-
-/// SplitMix64 (Steele, Lea & Flood 2014).
-private func random(_ state: inout UInt64) -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
 }

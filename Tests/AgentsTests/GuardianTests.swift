@@ -1,5 +1,6 @@
 import AgentKit
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -217,7 +218,7 @@ struct GuardianBench {
 
 @Suite struct LossLimitsTests {
     @Test func stepsAreThoseOfTheFormula() {
-        var dice = Dice(31)
+        var dice = SplitMix64(seed: 31)
         for _ in 0..<5_000 {
             let peak = Int64.random(in: 1...1_000_000, using: &dice)
             let equity = Int64.random(in: -100_000...peak, using: &dice)

@@ -1,6 +1,7 @@
 import AgentKit
 import Foundation
 import Market
+import TestSupport
 import Wire
 
 /// An agent.json of this repository, as far as a bench needs it: so that tests run an agent on its own ports and
@@ -32,24 +33,7 @@ struct ShippedManifest: Decodable {
     }
 }
 
-/// SplitMix64: the same numbers for the same seed, everywhere.
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func chance(_ probability: Double) -> Bool {
-        Double.random(in: 0..<1, using: &self) < probability
-    }
-
+extension SplitMix64 {
     /// Standard normal (Box and Muller).
     mutating func normal() -> Double {
         let radius = (-2 * log(Double.random(in: Double.leastNonzeroMagnitude..<1, using: &self))).squareRoot()

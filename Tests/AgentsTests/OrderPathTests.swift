@@ -1,5 +1,6 @@
 import AgentKit
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -17,7 +18,7 @@ struct OrderPath {
     var flow: AgentBench<LiquidityFlow>
     var venue: AgentBench<PaperVenue>
     var guardian: AgentBench<Guardian>
-    var dice: Dice
+    var dice: SplitMix64
     /// How often a message is delivered a second time, at once or later.
     let repetition: Double
 
@@ -31,7 +32,7 @@ struct OrderPath {
     var sized: [SizedProposal] = []
 
     init(seed: UInt64, repetition: Double) throws {
-        dice = Dice(seed)
+        dice = SplitMix64(seed: seed)
         self.repetition = repetition
         sizing = try ShippedManifest(folder: "VolatilityNexus").bench(
             VolatilityNexus.self, with: ["whenInsufficient": .text("none"), "minimumReturns": .number(2)])

@@ -1,5 +1,6 @@
 import AgentKit
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -144,7 +145,7 @@ import Wire
 @Suite struct ReservationModelTests {
     @Test(arguments: 0..<20 as Range<UInt64>)
     func worstCaseNeverPassesTheLimit(_ seed: UInt64) throws {
-        var dice = Dice(seed)
+        var dice = SplitMix64(seed: seed)
         var gate = try GateBench(["duplicateWindowMs": .number(0), "maxOrders": .number(10_000)])
         let limit = Quantity("2")!
         var open: [(id: String, side: Side, rest: Quantity, execution: Int)] = []

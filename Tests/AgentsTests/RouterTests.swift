@@ -1,4 +1,5 @@
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -61,7 +62,7 @@ import Wire
 
     /// Against the best of all ways to split, over random books.
     @Test func isNeverBeatenNorOverfilled() throws {
-        var dice = Dice(17)
+        var dice = SplitMix64(seed: 17)
         for _ in 0..<500 {
             let venues = ["a", "b", "c"].map { venue in
                 var levels: [(String, String)] = []
@@ -106,7 +107,7 @@ import Wire
 
 @Suite struct SliceScheduleTests {
     @Test func releasesEverythingInTheEndAndNeverLess() {
-        var dice = Dice(23)
+        var dice = SplitMix64(seed: 23)
         for _ in 0..<200 {
             let schedule = SliceSchedule(
                 total: Quantity(e8: Int64.random(in: 1...Int64.max, using: &dice)), start: Instant(nanoseconds: 1_000),

@@ -1,5 +1,6 @@
 import AgentKit
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -15,14 +16,14 @@ struct VenueWorld {
     var faults: FaultyLink.Faults
     let rules = VenueSession.Rules(answerTimeout: .milliseconds(50), grace: .milliseconds(20))
     var now = Instant(nanoseconds: 1_000_000_000)
-    var dice: Dice
+    var dice: SplitMix64
     var told: [ExecutionReport] = []
     var released: [String: Quantity] = [:]
     var halted = false
     var kills = 0
 
     init(seed: UInt64) throws {
-        dice = Dice(seed)
+        dice = SplitMix64(seed: seed)
         fees = try FeeSchedule(Settings())
         faults = FaultyLink.Faults(
             seed: seed, maximumDelay: .milliseconds(Int64(seed % 3) * 10), requestsLost: seed % 2 == 0 ? 0.15 : 0,

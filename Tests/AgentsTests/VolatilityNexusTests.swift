@@ -1,6 +1,7 @@
 import AgentKit
 import Foundation
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -28,7 +29,7 @@ import Wire
     }
 
     @Test func equalsTheWeightedSumOfItsDefinition() throws {
-        var dice = Dice(7)
+        var dice = SplitMix64(seed: 7)
         var mids = [100.0]
         for _ in 0..<300 { mids.append(mids.last! * exp(0.001 * dice.normal())) }
         let rounded = mids.map { Self.price($0).double }
@@ -43,7 +44,7 @@ import Wire
     }
 
     @Test func findsTheVolatilityOfASimulatedMarket() throws {
-        var dice = Dice(11)
+        var dice = SplitMix64(seed: 11)
         let yearly = 0.6
         let perBar = yearly / 31_557_600.0.squareRoot()
         var mids = [60_000.0]
@@ -180,7 +181,7 @@ import Wire
     }
 
     @Test func neverGrowsWithVolatilityNorBeyondItsCaps() throws {
-        var dice = Dice(3)
+        var dice = SplitMix64(seed: 3)
         for _ in 0..<2_000 {
             let rule = try rule {
                 $0.targetVolatility = Double.random(in: 0...2, using: &dice)
@@ -213,7 +214,7 @@ import Wire
 
     /// One quote a second of market time around 50,000.
     private func quotes(_ count: Int) -> [Quote] {
-        var dice = Dice(5)
+        var dice = SplitMix64(seed: 5)
         return (0..<count).map { second in
             let cents = Int64.random(in: -500...500, using: &dice)
             let bid = Price(e8: 50_000 * e8Scale + cents * 1_000_000)

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 
@@ -93,7 +94,7 @@ import Wire
     }
 
     private func check(seed: UInt64) {
-        var random = Seeded(seed)
+        var random = SplitMix64(seed: seed)
         var rotation = Self.empty
         var now = Instant.zero
         var replacedAt: [UInt64: Instant] = [:]
@@ -114,20 +115,5 @@ import Wire
                 #expect(verifying.contains(key) == (now - at < KeyRotation.grace), "key \(key), seed \(seed)")
             }
         }
-    }
-}
-
-/// SplitMix64.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Supervision
+import TestSupport
 import Testing
 import Wire
 
@@ -214,7 +215,7 @@ import Wire
             try rig.agent(
                 name, script, manifest: #""restart": { "maxMs": 20, "intensity": { "restarts": 100000 } }"#)
         }
-        var random = SplitMix(state: 20)
+        var random = SplitMix64(seed: 20)
         var kills = 0
         for round in 0..<25 {
             try rig.start()

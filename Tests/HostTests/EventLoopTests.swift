@@ -1,5 +1,6 @@
 import CLinux
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
@@ -21,7 +22,7 @@ struct TimerQueueTests {
     }
 
     @Test func againstASortedArray() {
-        var generator = SplitMix(state: 7)
+        var generator = SplitMix64(seed: 7)
         var queue = TimerQueue()
         var model: [(Instant, UInt64)] = []
         for _ in 0..<5_000 {
@@ -42,17 +43,6 @@ struct TimerQueueTests {
             }
             #expect(queue.earliest() == model.map(\.0).min())
         }
-    }
-}
-
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
@@ -219,7 +220,7 @@ import Wire
     @Test func randomGarbageNeverCrashes() throws {
         try make(close: true)
         let whole = scratch.bytes(file)
-        var random = SplitMix(state: 20_240_808)
+        var random = SplitMix64(seed: 20_240_808)
         for _ in 1...300 {
             var bytes = whole
             for _ in 0..<Int(random.next() % 64) + 1 {
@@ -229,19 +230,6 @@ import Wire
             replace(bytes)
             let readout = Readout(directory)
             #expect(readout.texts == Array(texts.prefix(readout.texts.count)))
-        }
-    }
-
-    /// SplitMix64 (Steele, Lea, Flood 2014).
-    struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
         }
     }
 }

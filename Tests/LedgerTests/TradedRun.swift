@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import Market
+import TestSupport
 import Wire
 
 /// A run directory with journals of a seeded history: proposals, decisions, orders and fills of two strategies, two
@@ -9,7 +10,7 @@ final class TradedRun {
     let path: String
     private var journals: [String: JournalWriter] = [:]
     private var sequences: [String: UInt64] = [:]
-    private var random: SplitMix
+    private var random: SplitMix64
     private var clock: Int64 = 5_000_000_000
     private(set) var orders = 0
     var options = JournalOptions(segmentBytes: 64 << 10)
@@ -17,7 +18,7 @@ final class TradedRun {
     init(seed: UInt64 = 7) {
         var template = Array("/tmp/qp-XXXXXX".utf8CString)
         path = String(cString: mkdtemp(&template)!)
-        random = SplitMix(state: seed)
+        random = SplitMix64(seed: seed)
     }
 
     deinit {
@@ -105,17 +106,4 @@ final class TradedRun {
     }
 
     private func pick<Value>(_ values: [Value]) -> Value { values[Int(random.next() % UInt64(values.count))] }
-
-    /// SplitMix64 (Steele, Lea, Flood 2014).
-    struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
-    }
 }

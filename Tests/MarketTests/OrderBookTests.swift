@@ -1,4 +1,5 @@
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -30,7 +31,7 @@ import Wire
     // ---- one side against a dictionary
 
     @Test(arguments: [1, 2, 3, 4] as [UInt64]) func sideAgreesWithADictionary(seed: UInt64) {
-        var random = Seeded(seed)
+        var random = SplitMix64(seed: seed)
         let kind: BookSide.Kind = seed % 2 == 0 ? .bids : .asks
         var side = BookSide(kind)
         var naive: [Int64: Int64] = [:]
@@ -158,7 +159,7 @@ import Wire
 
     /// A random history with losses, repetitions, snapshots: a book that says it is current equals the truth.
     @Test(arguments: [21, 22, 23] as [UInt64]) func neverCurrentAndWrong(seed: UInt64) {
-        var random = Seeded(seed)
+        var random = SplitMix64(seed: seed)
         var truth = OrderBook(symbol: "BTCUSDT", venue: "test")
         var reader = truth
         truth.apply(update(snapshot: true, 1, 1))

@@ -1,4 +1,5 @@
 import Market
+import TestSupport
 import Testing
 import Wire
 
@@ -28,7 +29,7 @@ import Wire
 
     /// After any history: realised + unrealised = −Σ cost + value, exactly; and flat means no cost is left.
     @Test(arguments: [31, 32, 33, 34] as [UInt64]) func moneyAddsUp(seed: UInt64) throws {
-        var random = Seeded(seed)
+        var random = SplitMix64(seed: seed)
         let multiplier = [Factor.one, Factor(whole: 100)!, Factor("0.3")!, .one][Int(seed) % 4]
         var position = Position(contractMultiplier: multiplier)
         var (cash, held, flats, flips): (Int128, Int128, Int, Int) = (0, 0, 0, 0)
@@ -115,7 +116,7 @@ import Wire
         for id in ["a", "b", "c"] { #expect(ids.insert(id) == true) }
         #expect(!ids.insert("a") && ids.insert("d") && !ids.contains("a") && ids.contains("b"))
         #expect(ids.insert("a") && !ids.contains("b") && ids.count == 3)
-        var random = Seeded(5)
+        var random = SplitMix64(seed: 5)
         var (recent, naive) = (RecentIDs(capacity: 50), [String]())
         for _ in 0..<5_000 {
             let id = "\(random.next() % 120)"

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 
@@ -80,7 +81,7 @@ import Wire
 
     /// Whatever the wires: an order without cycles, in which each wire is followed or named as feedback.
     @Test func anyGraphGivesAnOrder() throws {
-        var random = SeededRandom(seed: 7)
+        var random = SplitMix64(seed: 7)
         for _ in 0..<500 {
             let agents = (0..<(1 + random.below(12))).map {
                 StartOrder.Agent(AgentID("n\($0)"), stage: StartOrder.Stage.allCases[random.below(8)])
@@ -128,7 +129,7 @@ import Wire
 
     @Test func jitterIsFullAndUniform() {
         let backoff = Backoff(initialMs: 1_000, maxMs: 1_000)
-        var random = SeededRandom(seed: 1)
+        var random = SplitMix64(seed: 1)
         var counts = [Int](repeating: 0, count: 10)
         for _ in 0..<10_000 {
             let delay = backoff.delay(attempt: 3, random: random.next())

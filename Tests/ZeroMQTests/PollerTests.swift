@@ -1,5 +1,6 @@
 import CZeroMQ
 import Glibc
+import TestSupport
 import Testing
 
 @testable import ZeroMQ
@@ -153,7 +154,7 @@ import Testing
     /// The same answers as `zmq_poll`, over random traffic: the poller's memory of who is ready must never be out of date.
     /// With inproc sockets used by one thread there is no race with I/O threads.
     @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8]) func agreesWithLibzmqsOwnPolling(seed: UInt64) throws {
-        var random = Generator(state: seed)
+        var random = SplitMix64(seed: seed)
         let context = try Context()
         let options = patient {
             $0.sendHighWaterMark = 3; $0.receiveHighWaterMark = 3
@@ -204,16 +205,4 @@ import Testing
 final class PushBox {
     var socket: Push
     init(_ socket: consuming Push) { self.socket = socket }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Generator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }

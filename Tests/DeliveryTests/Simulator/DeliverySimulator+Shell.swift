@@ -1,4 +1,5 @@
 import Delivery
+import TestSupport
 import Wire
 
 /// What the shell around the protocol does, one step at a time.

@@ -1,4 +1,5 @@
 import Delivery
+import TestSupport
 import Wire
 
 /// Drives senders and receivers through one seeded history in a world that kills, stops, replaces and rewires them, and
@@ -43,7 +44,7 @@ final class DeliverySimulator {
 
     let seed: UInt64
     let defect: Defect?
-    var random: SeededRandom
+    var random: SplitMix64
     var now: Int64 = 1_000_000
     var limits = DeliveryLimits.standard
     var capacity = 4
@@ -70,7 +71,7 @@ final class DeliverySimulator {
     init(seed: UInt64, defect: Defect? = nil) {
         self.seed = seed
         self.defect = defect
-        random = SeededRandom(seed: seed)
+        random = SplitMix64(seed: seed)
     }
 
     /// - Returns: what did not hold, or nil.

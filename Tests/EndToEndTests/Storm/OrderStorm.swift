@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
@@ -44,13 +45,13 @@ final class OrderStorm {
     private(set) var books: StormBooks
     private(set) var tally = Tally()
     private(set) var supervisor: SupervisorRun
-    private var random: StormRandom
+    private var random: SplitMix64
     private var paused: [(pid: pid_t, until: Date)] = []
 
     init(_ place: Place, _ plan: Plan) throws {
         self.place = place
         self.plan = plan
-        random = StormRandom(seed: plan.seed)
+        random = SplitMix64(seed: plan.seed)
         try place.adopt(
             "MarketFeed", "VolatilityNexus", "RiskSentinel", "LiquidityFlow", "PaperVenue", "Guardian.ai")
         try place.add("StormAlpha", Self.alpha)

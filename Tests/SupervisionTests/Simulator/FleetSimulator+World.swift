@@ -1,3 +1,4 @@
+import TestSupport
 import Wire
 
 @testable import Supervision
@@ -22,7 +23,7 @@ extension FleetSimulator {
     }
 
     private func randomSpec(_ agent: Int) -> AgentSpec {
-        let span = { (random: inout SeededRandom, range: ClosedRange<Int>) in Nanoseconds(random.span(ms: range)) }
+        let span = { (random: inout SplitMix64, range: ClosedRange<Int>) in Nanoseconds(random.span(ms: range)) }
         let intensities: [UInt32] = [0, 1, 3, 5, 1_000_000]
         let policies: [RestartPolicy] = [.permanent, .permanent, .permanent, .transient, .temporary]
         let readiness: Readiness = random.percent(70) ? .notify : .exec

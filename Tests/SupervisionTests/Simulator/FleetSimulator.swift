@@ -1,3 +1,4 @@
+import TestSupport
 import Wire
 
 @testable import Supervision
@@ -10,7 +11,7 @@ import Wire
 final class FleetSimulator {
     let seed: UInt64
     let sabotage: Sabotage?
-    var random: SeededRandom
+    var random: SplitMix64
     var now: Int64 = 1_000_000_000
     var agenda = Agenda()
     /// What the happenings of kind `notice` tell. Apart from them, so that the agenda moves plain numbers only.
@@ -68,7 +69,7 @@ final class FleetSimulator {
     init(seed: UInt64, sabotage: Sabotage? = nil) {
         self.seed = seed
         self.sabotage = sabotage
-        random = SeededRandom(seed: seed)
+        random = SplitMix64(seed: seed)
     }
 
     /// - Returns: what did not hold, or nil.
