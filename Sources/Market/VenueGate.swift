@@ -64,6 +64,18 @@ public struct VenueGate: Codable, Sendable {
             }
     }
 
+    /// Whether the order is what its decision, genuine or not, is about: only the time may be wrong. Its id is then one of
+    /// those that are the proposal's own, "<proposal>/<number>", and what is said of it can't be taken for another's.
+    public static func belongsToItsDecision(_ order: Order) -> Bool {
+        let own = "\(order.proposalID)/"
+        guard hasUsableNames(order), order.orderID.hasPrefix(own) else { return false }
+        let number = order.orderID.dropFirst(own.count)
+        guard !number.isEmpty, number.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+            return false
+        }
+        return (try? checkDecision(order)) != nil
+    }
+
     private static func checkFields(_ order: Order) throws(Refusal) -> Instrument {
         guard let instrument = Instrument.known[order.symbol] else { throw .unknownSymbol }
         guard order.side.isKnown else { throw .unknownSide }

@@ -20,6 +20,31 @@ import Wire
         }
     }
 
+    /// Whoever reads a journal has old approvals that are genuine: they must not end an honest order that is in flight.
+    static let foreign: [(String, @Sendable (inout Order) -> Void)] = [
+        ("the id of another proposal's order", { $0.orderID = "p2/1" }),
+        ("another proposal", { ($0.orderID, $0.proposalID) = ("p2/1", "p2") }),
+        ("an id that only begins alike", { $0.orderID = "p10/1" }),
+        ("an order of a longer proposal", { $0.orderID = "p1/2/1" }),
+        ("no number", { $0.orderID = "p1/" }),
+        ("another side", { $0.side = .sell }),
+        ("another symbol", { $0.symbol = "AMZN" }),
+        ("another strategy", { $0.strategy = "Other" }),
+        ("more than approved", { $0.quantity = Quantity("2")! }),
+        ("a block", { $0.decision.kind = .block }),
+    ]
+
+    @Test(arguments: foreign)
+    func anExpiredApprovalAnswersForNoOtherOrder(
+        _ name: String, _ change: @Sendable (inout Order) -> Void
+    ) throws {
+        var venue = try VenueBench()
+        var order = Sample.order()
+        change(&order)
+        #expect(venue.send(order, approval: .expired).isEmpty)
+        #expect(venue.send(Sample.order(), approval: .expired).only?.orderID == "p1/1")
+    }
+
     @Test func noTimeOfTheSenderGoesBeyondWhatWasSigned() throws {
         var venue = try VenueBench(["latencyMs": .number(50)])
         let end = venue.bench.now + .milliseconds(40)

@@ -92,14 +92,16 @@ struct PaperVenue: DurableAgent {
 
     /// Whether a risk agent stands behind the order. If none does, nobody knows who has sent it: it is not answered, because
     /// the answer would seem to be about an honest order of the same id, and it is not remembered. An approval that is
-    /// genuine and came too late has a sender, who waits for the answer.
+    /// genuine and came too late has a sender, who waits for the answer, but speaks for orders of its own proposal only.
     private mutating func isApproved(_ order: Order, _ message: Message, _ effects: inout Effects) -> Bool {
         let verdict = message.approval
         guard verdict != .valid else { return true }
         effects.count(counters.unapproved)
         let name = order.orderID.prefix(VenueGate.maximumNameBytes)
         effects.log(.warning, "order '\(name)' refused: \(verdict.reason)")
-        if verdict == .expired, state.session.reports(of: order.orderID) == nil {
+        if verdict == .expired, VenueGate.belongsToItsDecision(order),
+            state.session.reports(of: order.orderID) == nil
+        {
             state.unnamedRefusals += 1
             let report = VenueSession.refusal(order, verdict.reason, number: state.unnamedRefusals)
             effects.send(.executionReport(report), on: output, cause: message.cause)
