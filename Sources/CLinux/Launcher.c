@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -209,6 +210,18 @@ static void record_birth(const struct plan *plan, int status) {
         fail(status, QP_STAGE_BIRTH, errno);
 }
 
+/// execve, again for a moment while the program is "busy": whoever forks while another thread writes a file keeps it open
+/// for writing until it executes something, however complete the file is by then.
+static void execute(const struct plan *plan) {
+    for (long pause_ms = 1;; pause_ms *= 2) {
+        execve(plan->executable, plan->argv, plan->envp);
+        if (errno != ETXTBSY || pause_ms > QP_LAUNCH_LONGEST_PAUSE_MS) return;
+        struct timespec pause = {.tv_nsec = pause_ms * 1000000};
+        (void)nanosleep(&pause, NULL);
+        errno = ETXTBSY;
+    }
+}
+
 static void become_agent(const struct plan *plan) {
     pid_t parent = supervisor;
     int status = plan->fds[STATUS_FD];
@@ -227,7 +240,7 @@ static void become_agent(const struct plan *plan) {
     die_with_parent(plan, parent);
     renounce_privileges(plan, status);
     if (chdir(plan->directory) == -1) fail(status, QP_STAGE_DIRECTORY, errno);
-    execve(plan->executable, plan->argv, plan->envp);
+    execute(plan);
     fail(status, QP_STAGE_EXEC, errno);
 }
 

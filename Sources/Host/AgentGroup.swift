@@ -161,6 +161,9 @@ final class AgentGroup {
 
     private var tracker: Member? { members.first { !$0.branch.isUnified || !wasBornOutside } }
 
+    /// Whether a group knows who belongs to it.
+    var tellsMembers: Bool { tracker != nil }
+
     /// Something of it is alive; nil when no group can tell.
     var isPopulated: Bool? { tracker?.membership.isPopulated }
 

@@ -9,6 +9,8 @@ final class AgentRuntime {
         var incarnation: Incarnation
         /// nil until the launcher told it.
         var pid: pid_t?
+        /// When it began, in clock ticks since boot; read only where no control group tells who belongs to it.
+        var startTicks: UInt64?
         /// What holds it in its limits and knows its tree; nil on machines without control groups, and when nothing of
         /// it is left.
         var group: AgentGroup?

@@ -15,6 +15,9 @@ final class Containment {
         var incarnation: UInt64
         /// The leader, alive or dead; nil when it is not known.
         var leader: pid_t?
+        /// When the leader began (field 22 of /proc/PID/stat): a process of that number that began at another time is a
+        /// stranger. nil: the leader is not reaped yet, so its number is its own.
+        var leaderStart: UInt64?
         /// Another supervisor started it: its orphans are not our children.
         var isInherited = false
     }
@@ -102,9 +105,10 @@ final class Containment {
     /// Processes of the target, the dead but unreaped ones too.
     func members(of target: Target) -> [ProcessRow] {
         let rows = ProcessTable.rows()
+        let leader = leaderNumber(of: target, rows)
         var members: Set<pid_t> = []
         for row in rows {
-            if let leader = target.leader, row.pid == leader || row.session == leader || row.group == leader {
+            if let leader, row.pid == leader || row.session == leader || row.group == leader {
                 members.insert(row.pid)
             } else if row.parent == getpid() || target.isInherited, !isKnownChild(row.pid),
                 isOrphan(row.pid, of: target)
@@ -121,6 +125,15 @@ final class Containment {
             }
         }
         return rows.filter { members.contains($0.pid) }
+    }
+
+    /// The number its session goes by. The kernel gives a number to another process only when nobody has it as a session or
+    /// a process group either: then nobody of ours can be found by it, and everybody who is, is a stranger.
+    private func leaderNumber(of target: Target, _ rows: [ProcessRow]) -> pid_t? {
+        guard let leader = target.leader, let start = target.leaderStart,
+            let row = rows.first(where: { $0.pid == leader })
+        else { return target.leader }
+        return row.startTicks == start ? leader : nil
     }
 
     private func isOrphan(_ pid: pid_t, of target: Target) -> Bool {

@@ -19,6 +19,8 @@ struct Inheritance {
 
         let record: LifeRecord
         let leader: Leader
+        /// When the process began, in clock ticks since boot.
+        var startTicks: UInt64?
     }
 
     private(set) var memories: [AgentMemory] = []
@@ -60,9 +62,10 @@ struct Inheritance {
             guard let pidfd = proven(birth) else {
                 // Its number means it only as long as its own zombie has it.
                 let isZombie = ProcessTable.row(of: birth.pid)?.startTicks == birth.startTicks
-                return Life(record: record, leader: .ended(pid: isZombie ? birth.pid : nil))
+                return Life(
+                    record: record, leader: .ended(pid: isZombie ? birth.pid : nil), startTicks: birth.startTicks)
             }
-            return Life(record: record, leader: .alive(pid: birth.pid, pidfd: pidfd))
+            return Life(record: record, leader: .alive(pid: birth.pid, pidfd: pidfd), startTicks: birth.startTicks)
         }
     }
 

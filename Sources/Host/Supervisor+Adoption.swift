@@ -64,7 +64,7 @@ extension Supervisor {
             keeping: Set(inheritance.survivors.map { CgroupTree.groupName($0.id.name, $0.life.record.incarnation) }))
         for (id, life) in inheritance.lives.sorted(by: { $0.key < $1.key }) {
             switch life.leader {
-            case .alive(let pid, let pidfd): adopt(id, life.record, pid, pidfd)
+            case .alive(let pid, let pidfd): adopt(id, life, pid, pidfd)
             case .ended(let pid): mourn(id, life.record, pid, isClear: isClear)
             // Its end is on record, and what it left behind is gone.
             case .concluded where isClear: break
@@ -85,11 +85,13 @@ extension Supervisor {
             isRestarting: record.memory.isRestarting)
     }
 
-    private func adopt(_ id: AgentID, _ record: LifeRecord, _ pid: pid_t, _ pidfd: Descriptor) {
+    private func adopt(_ id: AgentID, _ life: Inheritance.Life, _ pid: pid_t, _ pidfd: Descriptor) {
+        let record = life.record
         let incarnation = Incarnation(record.incarnation)
         guard let agent = runtime(of: id) else { return }
         var process = AgentRuntime.Process(incarnation: incarnation)
         process.pid = pid
+        process.startTicks = life.startTicks
         process.isAnnounced = true
         process.isInherited = true
         process.isReady = isReady(agent, record)

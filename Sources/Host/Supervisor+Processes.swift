@@ -101,6 +101,9 @@ extension Supervisor {
                 group.wasBornOutside = group.birthplace != nil && !isContained
                 group.closeDoors()
             }
+            if agent.process?.group?.tellsMembers != true {
+                agent.process?.startTicks = ProcessTable.row(of: pid)?.startTicks
+            }
             leaders[pid] = id
             do {
                 try exits.watch(pid) { [unowned self] in exited(id, incarnation, $0) }
@@ -184,6 +187,7 @@ extension Supervisor {
         let agent = agents[id]
         let process = agent?.process.flatMap { $0.incarnation == incarnation ? $0 : nil }
         var target = Containment.Target(agent: id.name, incarnation: incarnation.number, leader: process?.pid)
+        target.leaderStart = process?.startTicks
         target.isInherited = process?.isInherited ?? false
         containment.clear(target, in: process?.group) { [unowned self] in
             if let group = process?.group {

@@ -63,6 +63,37 @@ struct ContainmentTests {
         }
     }
 
+    @Test func aStrangerWithTheLeadersOldNumberIsLeftAlone() throws {
+        try withTemporaryDirectory { directory in
+            let rig = try LauncherRig()
+            var known: Set<pid_t> = []
+            let containment = Containment(loop: rig.loop, runDirectory: directory.path) { known.contains($0) }
+            // Another agent got the number: it leads a session of that number, and has a child in it.
+            let script = "sleep 1000 & echo up; wait"
+            var request = LaunchRequest(
+                executable: "/bin/sh", arguments: ["sh", "-c", script], environment: ["PATH": "/usr/bin:/bin"],
+                workingDirectory: "/")
+            request.environment.merge(["QP_AGENT": "B", "QP_INCARNATION": "1", "QP_RUN_DIR": directory.path]) { $1 }
+            let pid = try #require(try rig.launch(request).pid)
+            known.insert(pid)
+            let itself = Containment.Target(agent: "B", incarnation: 1, leader: pid)
+            #expect(try rig.wait { containment.members(of: itself).count == 2 })
+            let start = try #require(ProcessTable.row(of: pid)).startTicks
+            var target = Containment.Target(agent: "A", incarnation: 1, leader: pid, leaderStart: start - 1)
+            #expect(containment.members(of: target).isEmpty)
+            var empty = false
+            containment.clear(target) { empty = true }
+            #expect(empty, "nothing of A is left, and B is nobody's to kill")
+            #expect(ProcessTable.row(of: pid)?.isAlive == true)
+            // The same number and start: the leader itself, and all of it goes.
+            target = Containment.Target(agent: "B", incarnation: 1, leader: pid, leaderStart: start)
+            empty = false
+            containment.clear(target) { empty = true }
+            #expect(try rig.loop.run(untilMs: 10_000) { empty })
+            _ = try rig.reap(pid)
+        }
+    }
+
     @Test func anEmptyTreeIsKnownAtOnce() throws {
         let rig = try LauncherRig()
         let containment = Containment(loop: rig.loop, runDirectory: "/nowhere") { _ in true }

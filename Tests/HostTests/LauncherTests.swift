@@ -192,6 +192,38 @@ struct LauncherTests {
         for pid in pids { #expect(try rig.reap(pid).status == 0) }
     }
 
+    /// As when another thread forks while the file is written: it is complete, and somebody has it open for a moment more.
+    @Test func aProgramThatIsBusyForAMomentIsWaitedFor() throws {
+        try withTemporaryDirectory { directory in
+            let rig = try LauncherRig()
+            let path = try directory.file("program", "#!/bin/sh\nexit 5\n", mode: 0o755)
+            let request = LaunchRequest(
+                executable: path, arguments: [path], environment: [:], workingDirectory: "/")
+            let writer = try Descriptor.open(path, O_WRONLY)
+            // Closed when the process exists, which has then begun to try.
+            var outcome = LauncherRig.Outcome()
+            rig.launcher.launch(request, output: rig.output.write.raw, error: rig.output.write.raw) { report in
+                switch report {
+                case .spawned(let pid, _):
+                    outcome.pid = pid
+                    writer.close()
+                case .running: outcome.running = true
+                case .failed(let failure, _): outcome.failure = failure
+                }
+            }
+            #expect(try rig.loop.run(untilMs: 10_000) { outcome.running || outcome.failure != nil })
+            #expect(outcome.failure == nil)
+            #expect(try rig.reap(try #require(outcome.pid)).status == 5)
+
+            // Not for ever.
+            let stays = try Descriptor.open(path, O_WRONLY)
+            let refused = try rig.launch(request)
+            withExtendedLifetime(stays) {}
+            #expect(refused.failure?.code == ETXTBSY)
+            _ = try rig.reap(try #require(refused.pid))
+        }
+    }
+
     @Test func aKilledLauncherIsReplaced() throws {
         let rig = try LauncherRig()
         _ = try rig.run("true")

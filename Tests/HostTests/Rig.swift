@@ -30,8 +30,22 @@ struct TemporaryDirectory {
         let full = "\(path)/\(name)"
         try Data(content.utf8).write(to: URL(fileURLWithPath: full))
         chmod(full, mode)
+        if mode & 0o111 != 0 { try waitUntilNobodyWrites(full) }
         return full
     }
+}
+
+/// A process that another test forked while this file was being written keeps it open for writing until it executes
+/// something, and so long nobody can execute the file. The kernel grants a read lease only when there is no such process
+/// (fcntl(2), F_SETLEASE); where it grants none at all, the file is taken as it is.
+func waitUntilNobodyWrites(_ path: String) throws {
+    let setLease: Int32 = 1024
+    let file = try Descriptor.open(path, O_RDONLY)
+    for _ in 0..<1_000 {
+        if fcntl(file.raw, setLease, F_RDLCK) == 0 || errno != EAGAIN { return }
+        usleep(10_000)
+    }
+    Issue.record("\(path) is still open for writing after 10 s")
 }
 
 /// A fresh directory with a short path (Unix socket paths end at 107 bytes), removed afterwards.

@@ -45,6 +45,7 @@ final class SupervisorRig {
     func write(_ name: String, _ content: String, mode: mode_t = 0o644) throws {
         try Data(content.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
         chmod("\(path)/\(name)", mode)
+        if mode & 0o111 != 0 { try waitUntilNobodyWrites("\(path)/\(name)") }
     }
 
     /// A drop-in script with a manifest (its members without `executable`).

@@ -129,7 +129,7 @@ import Wire
         for epoch in UInt64(1)...8 {
             var pipe: [Int32] = [0, 0]
             #expect(Glibc.pipe(&pipe) == 0)
-            let child = forkProcess()
+            let child = forkAlone(keeping: pipe[1])
             if child == 0 { Self.appendUntilFenced(directory, epoch: epoch, report: pipe[1]) }
             close(pipe[1])
             zombies.append((child, pipe[0]))
@@ -180,6 +180,3 @@ import Wire
         }
     }
 }
-
-/// fork(2), which Swift hides: the child here only appends and ends.
-@_silgen_name("fork") private func forkProcess() -> pid_t

@@ -216,7 +216,7 @@ import Wire
             let before = Readout(directory).records.count
             var pipe: [Int32] = [0, 0]
             #expect(Glibc.pipe(&pipe) == 0)
-            let child = forkProcess()
+            let child = forkAlone(keeping: pipe[1])
             if child == 0 { Self.appendForEver(directory, epoch: UInt64(round), report: pipe[1]) }
             close(pipe[1])
             // Each number that came through the pipe was appended before it was written there.
@@ -251,6 +251,3 @@ import Wire
         }
     }
 }
-
-/// fork(2), which Swift hides: the child here only appends and is killed.
-@_silgen_name("fork") private func forkProcess() -> pid_t

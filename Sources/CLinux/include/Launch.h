@@ -19,6 +19,8 @@
 #define QP_LAUNCH_MAX_FDS 128
 #define QP_LAUNCH_MAX_RLIMITS 12
 #define QP_LAUNCH_MAX_GROUPS 64
+/// A busy program (ETXTBSY) is tried again after 1, 2, 4, ... ms: 63 ms altogether.
+#define QP_LAUNCH_LONGEST_PAUSE_MS 32
 
 enum qp_launch_flag {
     QP_LAUNCH_NO_NEW_PRIVS = 1,
