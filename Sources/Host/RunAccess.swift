@@ -148,9 +148,10 @@ enum RunAccess {
 
 extension Wiring {
     /// Socket files that this agent connects to.
-    fileprivate var connectedPaths: Set<String> {
-        Set(
-            ports.values.flatMap(\.peers).filter { $0.method == .connect }
-                .map { $0.endpoint.hasPrefix("ipc://") ? String($0.endpoint.dropFirst(6)) : $0.endpoint })
+    var connectedPaths: Set<String> {
+        let peers = ports.values.flatMap(\.peers)
+        // Acknowledgements go the other way: also whoever binds a durable wire connects to its producers.
+        let endpoints = peers.filter { $0.method == .connect }.map(\.endpoint) + peers.compactMap(\.acks)
+        return Set(endpoints.map { $0.hasPrefix("ipc://") ? String($0.dropFirst(6)) : $0 })
     }
 }
