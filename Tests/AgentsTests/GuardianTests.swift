@@ -36,6 +36,16 @@ struct GuardianBench {
         quote("\(price - 1)", "\(price + 1)", atNs: timeNs)
     }
 
+    /// How often it halts at this mark.
+    mutating func halts(at price: Int, atNs timeNs: Int64 = 1) -> Int {
+        mark(price, atNs: timeNs).commands.count { $0.kind == .setTradingState }
+    }
+
+    /// As many quotes as make a day.
+    mutating func begin(day: Int64, at price: Int) {
+        for _ in 0..<LossLimits.timesThatMakeADay { _ = mark(price, atNs: day * 86_400_000_000_000) }
+    }
+
     mutating func advance(_ milliseconds: Int64) -> Said { Said(bench.advance(by: .milliseconds(milliseconds))) }
 }
 
@@ -96,20 +106,72 @@ struct GuardianBench {
         #expect(guardian.bench.log.last?.level == .error)
     }
 
-    /// freqtrade #4837: said to have stopped, and the loss went on. A halt is said once and stands, whatever comes.
-    @Test func aHaltIsLatchedAndSaidOnce() throws {
+    /// freqtrade #4837: said to have stopped, and the loss went on. A halt stands while nothing gets worse.
+    @Test func aHaltIsSaidOnceWhileTheLossStands() throws {
         var guardian = try GuardianBench()
         _ = guardian.report(Sample.fill("p1", .buy, "2"))
-        var halts = 0
-        for price in [40_000, 39_000, 60_000, 40_000, 50_000] {
-            halts += guardian.mark(price, atNs: Int64(price) * 86_400_000_000_000).commands.count {
-                $0.kind == .setTradingState
-            }
-        }
-        #expect(halts == 1)
-        let state = try #require(guardian.report(Sample.fill("p2", .sell, "2")).states.only)
+        #expect([40_000, 39_900, 40_100, 40_000, 39_800].map { guardian.halts(at: $0) } == [1, 0, 0, 0, 0])
+        let state = try #require(guardian.report(Sample.fill("p2", .sell, "2", at: "39800")).states.only)
         #expect(state.tradingState == .halted)
         #expect(guardian.bench.counters["halts"] == 1)
+    }
+
+    /// Who resumes must look at a loss; Guardian.ai does not know that somebody has, and has to go on watching.
+    @Test func aLossThatGoesOnAfterAResumeHaltsAgain() throws {
+        var guardian = try GuardianBench(["maxDailyLoss": .text("1000"), "maxDrawdown": .text("1")])
+        _ = guardian.report(Sample.fill("p1", .buy, "1"))
+        #expect([49_000, 48_001].map { guardian.halts(at: $0) } == [1, 0])
+        #expect([48_000, 47_500, 47_000].map { guardian.halts(at: $0) } == [1, 0, 1], "a further whole limit")
+        // Regained, and lost once more.
+        #expect([49_101, 49_000].map { guardian.halts(at: $0) } == [0, 1])
+    }
+
+    @Test func theLimitsHoldAgainOnTheNextDay() throws {
+        var guardian = try GuardianBench(["maxDailyLoss": .text("1000"), "maxDrawdown": .text("1")])
+        _ = guardian.report(Sample.fill("p1", .buy, "1"))
+        let day: Int64 = 86_400_000_000_000
+        #expect(guardian.halts(at: 48_999, atNs: day) == 1)
+        guardian.begin(day: 2, at: 48_999)
+        #expect(guardian.mark(48_998, atNs: 2 * day).commands.isEmpty)
+        let state = try #require(guardian.advance(250).states.only)
+        #expect(state.tradingState == .active, "nothing is against trading on this day")
+        let said = guardian.mark(43_000, atNs: 2 * day)
+        #expect(said.commands.contains { $0.reason == "loss of 5999 today has reached 1000" }, "\(said)")
+    }
+
+    @Test func everyReportThatCannotBeReadHalts() throws {
+        var guardian = try GuardianBench()
+        for number in 1...3 {
+            var report = Sample.fill("p\(number)", .buy, "1")
+            report.side = .unspecified
+            #expect(guardian.report(report).commands.only?.tradingState == .halted)
+            #expect(guardian.report(report).commands.isEmpty, "the same again")
+        }
+    }
+
+    /// A quote whose time is wrong must not end the days that follow, nor begin one.
+    @Test func oneTimeInTheFarFutureIsNoDay() throws {
+        var guardian = try GuardianBench(["maxDailyLoss": .text("1000"), "maxDrawdown": .text("1")])
+        let day: Int64 = 86_400_000_000_000
+        _ = guardian.mark(50_000, atNs: day)
+        _ = guardian.report(Sample.fill("p1", .buy, "1"))
+        #expect(guardian.mark(49_001, atNs: day).commands.isEmpty)
+        _ = guardian.mark(49_001, atNs: 20_000 * day)
+        #expect(guardian.halts(at: 49_000, atNs: day + 1) == 1, "the day goes on from where it began")
+        guardian.begin(day: 2, at: 49_000)
+        #expect(guardian.halts(at: 48_001, atNs: 2 * day) == 0, "and the next one comes")
+        #expect(guardian.halts(at: 48_000, atNs: 2 * day) == 1)
+    }
+
+    /// Of a first quote that is wrong, the days find back.
+    @Test func aWrongFirstDayIsCorrected() throws {
+        var guardian = try GuardianBench(["maxDailyLoss": .text("1000"), "maxDrawdown": .text("1")])
+        _ = guardian.mark(50_000, atNs: 20_000 * 86_400_000_000_000)
+        _ = guardian.report(Sample.fill("p1", .buy, "1"))
+        guardian.begin(day: 1, at: 49_500)
+        guardian.begin(day: 2, at: 49_500)
+        #expect(guardian.halts(at: 48_501, atNs: 2 * 86_400_000_000_000) == 0)
+        #expect(guardian.halts(at: 48_500, atNs: 2 * 86_400_000_000_000) == 1)
     }
 
     @Test func aDailyLossHalts() throws {
@@ -119,12 +181,13 @@ struct GuardianBench {
         _ = guardian.report(Sample.fill("p1", .buy, "1"))
         #expect(guardian.mark(49_001, atNs: day + 2).commands.isEmpty)
         // A new day begins where the last one ended.
-        #expect(guardian.mark(49_001, atNs: 2 * day).commands.isEmpty)
+        guardian.begin(day: 2, at: 49_001)
         #expect(guardian.mark(48_002, atNs: 2 * day + 1).commands.isEmpty)
         let said = guardian.mark(48_001, atNs: 2 * day + 2)
         #expect(said.commands.only?.reason == "loss of 1000 today has reached 1000")
-        // A quote from yesterday does not begin a day.
-        #expect(guardian.mark(48_000, atNs: day).commands.isEmpty)
+        // Quotes from yesterday do not begin a day.
+        for _ in 0..<20 { #expect(guardian.mark(48_000, atNs: day).commands.isEmpty) }
+        #expect(guardian.halts(at: 47_001, atNs: 2 * day) == 1)
     }
 
     @Test func throttlesWithTheDrawdownAndHysteresis() throws {

@@ -6,7 +6,8 @@ import Wire
 /// strategies as the drawdown grows, and halts trading when a loss limit is reached.
 ///
 /// Stands beside the order path: it sees fills and marks, and acts by commands. A report that comes again (same
-/// execution id) changes nothing. A halt is said once and never taken back: resuming is for a person.
+/// execution id) changes nothing. A halt is never taken back, resuming is for a person; it is said again when things get
+/// worse (`LossLimits`), and with every report that can't be read.
 @main
 struct Guardian: DurableAgent {
     /// Execution ids remembered, to tell a report that comes again.
@@ -125,14 +126,14 @@ struct Guardian: DurableAgent {
     /// What is held can't be told any more: no trading until a person has looked.
     private mutating func distrust(_ reason: String, _ effects: inout Effects) {
         effects.count(counters.broken)
-        act(state.limits.fail(reason), &effects)
+        act(state.limits.halt(reason), &effects)
     }
 
     // MARK: Limits
 
     private mutating func watch(_ effects: inout Effects) {
         guard let equity = try? initialEquity + (try state.keeper.totals().profit()) else {
-            return act(state.limits.fail("the equity does not fit in 64 bits"), &effects)
+            return act(state.limits.missEquity("the equity does not fit in 64 bits"), &effects)
         }
         act(state.limits.observe(equity, rule), &effects)
     }
@@ -171,7 +172,7 @@ struct Guardian: DurableAgent {
         }
         var portfolioState = PortfolioState()
         guard (try? state.keeper.write(into: &portfolioState, initialEquity: initialEquity)) != nil else {
-            return act(state.limits.fail("the equity does not fit in 64 bits"), &effects)
+            return act(state.limits.missEquity("the equity does not fit in 64 bits"), &effects)
         }
         portfolioState.tradingState = state.limits.haltedBecause == nil ? .active : .halted
         portfolioState.drawdown = state.limits.drawdown

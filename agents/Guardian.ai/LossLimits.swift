@@ -8,7 +8,9 @@ import Wire
 /// - Throttle (Grossman and Zhou, "Optimal Investment Strategies for Controlling Drawdowns", 1993): size factor
 ///   m = max(0, 1 − DD ÷ DDmax), with DD = 1 − V ÷ max V, in whole steps, to the nearest.
 /// - Halt: at DD ≥ DDmax, at a loss since the start of the market day (UTC) of `maxDailyLoss`, or when the equity can't
-///   be computed. Latched: nothing in here ever lifts it.
+///   be computed. Nothing in here ever lifts a halt; whether a person has is not known here, so a halt is said again when
+///   the loss has grown by another whole limit, when a limit is reached anew after a tenth of it was regained, and on
+///   each further day.
 ///
 /// All comparisons are exact, in integers.
 struct LossLimits: Codable, Sendable {
@@ -21,21 +23,31 @@ struct LossLimits: Codable, Sendable {
         var throttleSteps: Int64 = 10
     }
 
-    /// What is to be done, each said once.
+    /// What is to be done.
     enum Action: Equatable, Sendable {
         /// Size factor for all strategies, in steps of `throttleSteps`.
         case throttle(steps: Int64)
         case halt(String)
     }
 
+    /// Times of another day in a row before that day is believed: one venue's wrong clock is no market day.
+    static let timesThatMakeADay = 8
+
     private(set) var peak: Notional
-    /// Why everything stands still; nil while it does not.
+    /// The last reason of this market day to halt; nil while there was none.
     private(set) var haltedBecause: String?
     /// Steps of the throttle that were last told.
     private(set) var steps: Int64
     private var dayStart: Notional
     private var day: Int64?
     private var last: Notional
+    /// Whole limits that had been lost when it was last said; 0: to be said at the first.
+    private var saidDrawdown: Int64 = 0
+    private var saidDailyLoss: Int64 = 0
+    private var isEquityUnknown = false
+    /// The other day that was last told of, nearest to `day`, and how often in a row.
+    private var otherDay: Int64 = 0
+    private var timesOfOtherDay = 0
 
     init(initialEquity: Notional, throttleSteps: Int64) {
         peak = initialEquity
@@ -52,10 +64,30 @@ struct LossLimits: Codable, Sendable {
     /// Tells the market's time (Unix ns): a new day begins with the equity that the last one ended with.
     mutating func advance(toNs timeNs: Int64) {
         guard timeNs > 0 else { return }
-        let today = timeNs / 86_400_000_000_000
-        guard today > day ?? .min else { return }
-        day = today
+        let told = timeNs / 86_400_000_000_000
+        guard let day else { return begin(told) }
+        guard told != day else {
+            timesOfOtherDay = 0
+            return
+        }
+        if timesOfOtherDay == 0 || (told > day) != (otherDay > day) { (otherDay, timesOfOtherDay) = (told, 0) }
+        otherDay = told > day ? min(otherDay, told) : max(otherDay, told)
+        timesOfOtherDay += 1
+        guard timesOfOtherDay >= Self.timesThatMakeADay else { return }
+        if otherDay > day {
+            begin(otherDay)
+        } else if otherDay < day - 1 {
+            // This day was never there. What comes late from yesterday is no reason to go back.
+            self.day = otherDay
+        }
+        timesOfOtherDay = 0
+    }
+
+    private mutating func begin(_ day: Int64) {
+        self.day = day
         dayStart = last
+        haltedBecause = nil
+        (saidDrawdown, saidDailyLoss, isEquityUnknown) = (0, 0, false)
     }
 
     /// Takes the equity at the mark.
@@ -64,19 +96,38 @@ struct LossLimits: Codable, Sendable {
         peak = max(peak, equity)
         var actions = throttle(equity, rule)
         guard let lost = try? peak - equity, let lostToday = try? dayStart - equity else {
-            return actions + fail("the loss does not fit in 64 bits")
+            return actions + missEquity("the loss does not fit in 64 bits")
         }
-        if left(lost, rule).part <= 0 {
-            actions += fail("drawdown of \(lost) from a peak of \(peak) has reached \(rule.maxDrawdown)")
-        } else if lostToday >= rule.maxDailyLoss {
-            actions += fail("loss of \(lostToday) today has reached \(rule.maxDailyLoss)")
+        isEquityUnknown = false
+        let (left, whole) = left(lost, rule)
+        let isNewDrawdown = Self.isNews(whole - left, of: whole, &saidDrawdown)
+        let isNewLoss = Self.isNews(Int128(lostToday.e8), of: Int128(rule.maxDailyLoss.e8), &saidDailyLoss)
+        if isNewDrawdown {
+            actions += halt("drawdown of \(lost) from a peak of \(peak) has reached \(rule.maxDrawdown)")
+        } else if isNewLoss {
+            actions += halt("loss of \(lostToday) today has reached \(rule.maxDailyLoss)")
         }
         return actions
     }
 
-    /// The equity is unknown.
-    mutating func fail(_ reason: String) -> [Action] {
-        guard haltedBecause == nil else { return [] }
+    /// Whether a loss has reached its limit, or a further multiple of it, since that was said.
+    private static func isNews(_ loss: Int128, of limit: Int128, _ said: inout Int64) -> Bool {
+        if loss * 10 < limit * 9 { said = 0 }
+        let times = Int64(clamping: max(loss, 0) / limit)
+        guard times > said else { return false }
+        said = times
+        return true
+    }
+
+    /// The equity can't be computed; said once, until it can be again or another day begins.
+    mutating func missEquity(_ reason: String) -> [Action] {
+        guard !isEquityUnknown else { return [] }
+        isEquityUnknown = true
+        return halt(reason)
+    }
+
+    /// Always said.
+    mutating func halt(_ reason: String) -> [Action] {
         haltedBecause = reason
         return [.halt(reason)]
     }
