@@ -47,7 +47,7 @@ extension VenueSession {
     /// Ends an order that is certainly not at the exchange.
     mutating func end(_ orderID: String, _ status: OrderStatus, _ effects: inout [Effect]) {
         guard var entry = entries[orderID] else { return }
-        let reason = entry.cancelReason ?? "never reached the venue in time"
+        let reason = entry.cancelReason ?? entry.withdrawnReason ?? "never reached the venue in time"
         let report = Self.report(entry.order, "ended", status, filled: entry.filled, reason, 0)
         entry.reports.append(report)
         entries[orderID] = entry
@@ -155,8 +155,10 @@ extension VenueSession.Entry: Packable {
         packer.append(query)
         packer.append(filled.e8)
         packer.append(reports)
-        packer.append(cancelReason != nil)
-        packer.append(cancelReason ?? "")
+        for reason in [cancelReason, withdrawnReason] {
+            packer.append(reason != nil)
+            packer.append(reason ?? "")
+        }
         packer.append(silence)
         packer.append(wakeAt)
     }
@@ -178,10 +180,15 @@ extension VenueSession.Entry: Packable {
         }
         filled = Quantity(e8: try unpacker.int64())
         reports = try unpacker.list()
-        let isCancelWanted = try unpacker.bool()
-        let reason = try unpacker.text()
-        cancelReason = isCancelWanted ? reason : nil
+        cancelReason = try Self.reason(&unpacker)
+        withdrawnReason = try Self.reason(&unpacker)
         silence = try unpacker.int()
         wakeAt = try unpacker.instant()
+    }
+
+    private static func reason(_ unpacker: inout Unpacker) throws -> String? {
+        let isThere = try unpacker.bool()
+        let reason = try unpacker.text()
+        return isThere ? reason : nil
     }
 }

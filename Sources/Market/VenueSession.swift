@@ -106,10 +106,14 @@ public struct VenueSession: Sendable {
         var reports: [ExecutionReport] = []
         /// Why it is not wanted any more; nil while it is.
         var cancelReason: String?
+        /// Why it must not be sent once more, wherever it is; nil while it may.
+        var withdrawnReason: String?
         /// Queries without an answer in a row.
         var silence = 0
         var wakeAt: Instant
 
+        /// It may be placed again if it never arrived.
+        var isWanted: Bool { cancelReason == nil && withdrawnReason == nil }
         var leaves: Quantity { max(Quantity(e8: order.quantityE8 - filled.e8), .zero) }
     }
 
@@ -206,10 +210,11 @@ public struct VenueSession: Sendable {
         for id in inOrder { cancel(id, reason, at: now, rules, &effects) }
     }
 
-    /// No order is to be sent any more: what was never sent ends, what is unknown will not be placed again. What the
-    /// exchange has stays.
+    /// No order is to be sent any more, nor one of these later: what was never sent ends, what is or becomes unknown will
+    /// not be placed again. What the exchange has stays.
     public mutating func withdraw(_ reason: String, at now: Instant, _ rules: Rules, _ effects: inout [Effect]) {
         for id in inOrder {
+            entries[id]?.withdrawnReason = String(reason.prefix(HeldTradingState.maximumReasonCharacters))
             switch entries[id]?.phase {
             case .waiting: cancel(id, reason, at: now, rules, &effects)
             case .unknown, .asking:
@@ -314,9 +319,9 @@ public struct VenueSession: Sendable {
             return
         }
         if now >= entry.deadline + rules.grace {
-            return end(id, entry.cancelReason == nil ? .expired : .canceled, &effects)
+            return end(id, entry.isWanted ? .expired : .canceled, &effects)
         }
-        if entry.cancelReason == nil, mayPlace, now < entry.deadline { return send(id, at: now, rules, &effects) }
+        if entry.isWanted, mayPlace, now < entry.deadline { return send(id, at: now, rules, &effects) }
         entries[id]?.phase = .absent
         entries[id]?.silence = 0
         entries[id]?.wakeAt = entry.deadline + rules.grace
@@ -359,14 +364,21 @@ public struct VenueSession: Sendable {
         return true
     }
 
-    /// Of an order that has ended here, or was never known: a fill happened whatever we believed.
+    /// Of an order that has ended here, was forgotten, or never known: a fill happened whatever we believed. Who hears it
+    /// counts an execution once.
     private mutating func takeLate(_ report: ExecutionReport, _ effects: inout [Effect]) {
-        guard report.lastQuantityE8 > 0, let known = ended[report.orderID],
-            !known.contains(where: { $0.executionID == report.executionID }), known.count < Self.maximumReports
-        else { return }
-        ended[report.orderID]?.append(report)
-        keptReports += 1
-        effects.append(.warn("\(report.orderID): the venue reports a fill of an order that had ended"))
+        guard report.lastQuantityE8 > 0 else { return }
+        if let known = ended[report.orderID] {
+            guard !known.contains(where: { $0.executionID == report.executionID }) else { return }
+            if known.count < Self.maximumReports {
+                ended[report.orderID]?.append(report)
+                keptReports += 1
+            }
+            effects.append(.warn("\(report.orderID): the venue reports a fill of an order that had ended"))
+        } else {
+            keep(report.orderID, [report])
+            effects.append(.warn("\(report.orderID): the venue reports a fill of an order that is not remembered here"))
+        }
         effects.append(.report(report, Origin(trace: .none, originAt: .zero)))
     }
 }

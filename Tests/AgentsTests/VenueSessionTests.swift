@@ -278,6 +278,46 @@ struct VenueWorld {
         #expect(effects.isEmpty)
     }
 
+    /// What the exchange says of a fill always counts, also of an order that nobody remembers here.
+    @Test func aFillOfAForgottenOrderIsToldOnce() throws {
+        var (session, rules, now) = session()
+        let fill = Sample.fill("p9", .buy, "0.4")
+        var effects: [VenueSession.Effect] = []
+        session.receive(.report(fill), mayPlace: true, at: now, rules, &effects)
+        #expect(effects.count == 2)
+        guard case .warn = effects.first, case .report(fill, _) = effects.last else {
+            return #expect(Bool(false), "\(effects)")
+        }
+        effects = []
+        now = now + .seconds(1)
+        session.receive(.report(fill), mayPlace: true, at: now, rules, &effects)
+        session.receive(.report(Sample.report("p8", .buy, .canceled)), mayPlace: true, at: now, rules, &effects)
+        #expect(effects.isEmpty, "said already; and what is no fill changes nothing")
+    }
+
+    /// An order from before a halt is not placed a second time, whoever has resumed meanwhile.
+    @Test func whatWasWithdrawnIsNotPlacedAgain() throws {
+        var (session, effects, now) = placed()
+        let rules = VenueSession.Rules()
+        effects = []
+        session.withdraw("a person halts", at: now, rules, &effects)
+        #expect(effects.isEmpty, "what the exchange may have stays")
+        now = now + rules.answerTimeout
+        session.wake(at: now, rules, &effects)
+        guard case .send(.query(let id, let number)) = effects.last else { return #expect(Bool(false)) }
+        effects = []
+        session = try StateCoding.decode(VenueSession.self, from: StateCoding.encode(session))
+        session.receive(.absent(orderID: id, number: number), mayPlace: true, at: now, rules, &effects)
+        #expect(effects.isEmpty && session.openCount == 1)
+        now = now + .seconds(2) + rules.grace
+        session.wake(at: now, rules, &effects)
+        guard case .send(.query(_, let last)) = effects.last else { return #expect(Bool(false)) }
+        effects = []
+        session.receive(.absent(orderID: id, number: last), mayPlace: true, at: now, rules, &effects)
+        guard case .report(let report, _) = effects.first else { return #expect(Bool(false)) }
+        #expect(report.status == .canceled && report.reason == "a person halts")
+    }
+
     @Test func memoryIsBounded() throws {
         var (session, rules, now) = session()
         var effects: [VenueSession.Effect] = []
