@@ -19,7 +19,7 @@ struct RiskLimits: Sendable {
     var orderWindow = Nanoseconds.seconds(1)
     /// The same strategy, symbol, side, quantity and price again within this span is a mistake.
     var duplicateWindow = Nanoseconds.milliseconds(50)
-    /// Longest validity of an approval.
+    /// Longest validity of an approval; at most what can be signed (`Limits.maxApprovalValidity`).
     var maxValid = Nanoseconds.seconds(5)
     /// How long after an approval's end its venue may still report.
     var releaseGrace = Nanoseconds.seconds(1)
@@ -52,7 +52,8 @@ extension RiskLimits {
         maxOrders = try settings.integer("maxOrders", default: maxOrders, in: 0...OrderRate.maximumOrders)
         orderWindow = try settings.milliseconds("orderWindowMs", default: 1_000, in: 1...3_600_000)
         duplicateWindow = try settings.milliseconds("duplicateWindowMs", default: 50, in: 0...3_600_000)
-        maxValid = try settings.milliseconds("maxValidMs", default: 5_000, in: 1...86_400_000)
+        maxValid = try settings.milliseconds(
+            "maxValidMs", default: 5_000, in: 1...Int(Limits.maxApprovalValidity.count / 1_000_000))
         releaseGrace = try settings.milliseconds("releaseGraceMs", default: 1_000, in: 0...3_600_000)
         reduces = try settings.flag("reduces", default: reduces)
         takesMarketOrders = try settings.flag("takesMarketOrders", default: takesMarketOrders)
