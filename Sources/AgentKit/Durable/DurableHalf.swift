@@ -47,7 +47,9 @@ final class DurableHalf<A: Agent> {
         let isPower = ports.values.contains { $0.durability == .power }
         let writer: JournalWriter
         do {
-            let options = JournalOptions(durability: isPower ? .power : .process, retention: .untilTrimmed)
+            let options = JournalOptions(
+                durability: isPower ? .power : .process, retention: .untilTrimmed,
+                segmentBytes: environment.journalBytes.segment, maxTotalBytes: environment.journalBytes.total)
             writer = try JournalWriter(
                 directory: path, identity: environment.name, epoch: environment.incarnation, options: options)
         } catch {
@@ -55,6 +57,8 @@ final class DurableHalf<A: Agent> {
         }
         linkProgram("\(directory)/\(Self.programName)")
         let recovered = try support.recover(path, writer.recovery.lastSequence, environment)
+        // What is before the last snapshot makes room for the opening one, which a journal at its limit else has not.
+        if recovered.neededFrom > 0 { writer.trim(upTo: recovered.neededFrom - 1) }
         return Past(recovered: recovered, writer: writer, support: support, isPower: isPower)
     }
 
@@ -95,7 +99,7 @@ final class DurableHalf<A: Agent> {
         for output in outputs where durable.contains(output.name) {
             output.durable = try DurableOutput(
                 port: "\(environment.name).\(output.name)", epoch: environment.incarnation, edges: output.edges,
-                position: known[output.name], at: now)
+                position: known[output.name], limits: environment.deliveryLimits, at: now)
         }
         if let listener = environment.wiring.acks {
             var options = SocketOptions()
@@ -121,7 +125,8 @@ final class DurableHalf<A: Agent> {
                 let acks = try wires[endpoint] ?? AckWire(endpoint: endpoint, context: context)
                 wires[endpoint] = acks
                 let receiver = DurableReceiver(
-                    source: "\(peer.port)", port: me, epoch: environment.incarnation, restored: known)
+                    source: "\(peer.port)", port: me, epoch: environment.incarnation, restored: known,
+                    limits: environment.deliveryLimits)
                 input.sources[index].durable = DurableSource(receiver: receiver, acks: acks)
                 input.sources[index].stats[.isDurable] = 1
                 input.sources[index].stats[.messages] = receiver.accepted

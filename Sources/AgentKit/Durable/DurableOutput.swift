@@ -13,13 +13,16 @@ final class DurableOutput {
     private var silences: [Int]
 
     /// `position`: what the journal says; nil only if it has never heard of this output.
-    init(port: String, epoch: UInt64, edges: [QueueEdge], position: OutputPosition?, at now: Instant) throws {
+    init(
+        port: String, epoch: UInt64, edges: [QueueEdge], position: OutputPosition?, limits: DeliveryLimits,
+        at now: Instant
+    ) throws {
         self.edges = edges
         silences = edges.map { _ in 0 }
         sender = DurableSender(
             output: port, epoch: epoch,
             consumers: edges.map { DurableSender.Consumer(port: $0.consumer, isFeedback: $0.isFeedback) },
-            restored: position?.sender, at: now)
+            restored: position?.sender, limits: limits, at: now)
         frames = Retained(first: sender.firstKept)
         guard let position else { return }
         var number = position.firstFrame

@@ -16,6 +16,8 @@ struct Recovered<A: Agent> {
     var pending: [(port: String, header: Header, frame: Frame)] = []
     /// Events replayed.
     var inputCount: UInt64 = 0
+    /// First record that the next recovery needs if nothing more is written; 0: there is none.
+    var neededFrom: UInt64 = 0
 }
 
 /// How a shell saves and restores an agent's state: what `DurableAgent` adds to `Agent`, for code that knows only that.
@@ -48,8 +50,10 @@ extension Recovered where A: DurableAgent {
                 if replay == nil { replay = try Replay<A>(snapshot, environment: environment.all) }
                 try replay!.take(record)
             }
-            if let replay { return Recovered(replay) }
-            return try Recovered(snapshot)
+            var recovered: Recovered
+            if let replay { recovered = Recovered(replay) } else { recovered = try Recovered(snapshot) }
+            recovered.neededFrom = found.records.lowerBound
+            return recovered
         } catch let problem as ReplayProblem {
             throw AgentFailure(
                 "\(journal): replaying the journal does not give what it says; \(problem)\nIf the executable or a model was "

@@ -1,5 +1,7 @@
+import Delivery
 import FoundationEssentials
 import Glibc
+import Journal
 import Wire
 
 /// What the supervisor tells an agent through its environment (DESIGN: contract 5.3).
@@ -23,6 +25,9 @@ struct AgentEnvironment {
     var keysDescriptor: Int32?
     var arguments: [String]
     var all: [String: String]
+    /// Sizes of a durable agent's journal, and the bounds of its wires; the standard ones but in tests.
+    var journalBytes = (segment: JournalLimits.segmentBytes, total: JournalLimits.maxTotalBytes)
+    var deliveryLimits = DeliveryLimits.standard
 
     /// For a shell without a supervisor.
     init(name: String, incarnation: UInt64 = 1, wiring: Wiring, stateDirectory: String? = nil) {

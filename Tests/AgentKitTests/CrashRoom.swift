@@ -1,0 +1,193 @@
+import Delivery
+import Foundation
+import Glibc
+import Journal
+import SwiftProtobuf
+import Testing
+import Wire
+import ZeroMQ
+
+@testable import AgentKit
+
+/// A run directory for one durable agent, `Risk`, with one durable output, `out`. Its incarnations run step by step in the
+/// test and end without a word, as killed ones do; its consumers are the test's.
+final class CrashRoom {
+    let directory: String
+    /// Agents that are wired to `out` (their port is `in`), and whether they close a cycle.
+    var consumers: [String: Bool] = [:]
+    var settings = "{}"
+    var limits = DeliveryLimits.standard
+    var journalBytes = (segment: JournalLimits.segmentBytes, total: JournalLimits.maxTotalBytes)
+    var role: AgentRole?
+    var keysDescriptor: Int32?
+    private(set) var incarnation: UInt64 = 0
+
+    init(directory: String? = nil) {
+        var template = Array("/tmp/qp-XXXXXX".utf8CString)
+        self.directory = directory ?? String(cString: mkdtemp(&template))
+        for folder in ["w", "agents", "agents/Risk"] { mkdir("\(self.directory)/\(folder)", 0o700) }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
+
+    var journal: String { "\(directory)/agents/Risk/journal" }
+
+    func endpoint(_ name: String) -> String { "ipc://\(directory)/w/\(name)" }
+
+    /// The next incarnation, made and not running.
+    func start<A: DurableAgent>(_ agent: A.Type = Decider.self) throws -> AgentShell<A> {
+        incarnation += 1
+        let peers = consumers.keys.sorted().map { name in
+            Wiring.Peer(
+                port: PortID(agent: name, port: "in"), endpoint: endpoint(name), method: .connect, fd: nil,
+                feedback: consumers[name]!, awaited: false)
+        }
+        var wiring = Wiring(
+            agent: "Risk",
+            ports: [
+                "out": Wiring.Port(
+                    direction: .output, type: "RiskDecision", delivery: .durable, socket: .push, bind: nil, peers: peers
+                )
+            ])
+        wiring.acks = Wiring.Listener(endpoint: endpoint("acks"), fd: nil)
+        unlink("\(directory)/w/acks")
+        var environment = AgentEnvironment(
+            name: "Risk", incarnation: incarnation, wiring: wiring, stateDirectory: "\(directory)/agents/Risk")
+        environment.settings = try AgentEnvironment.settings(settings)
+        environment.all = ["QP_SETTINGS": settings]
+        environment.role = role
+        environment.keysDescriptor = keysDescriptor
+        environment.journalBytes = journalBytes
+        environment.deliveryLimits = limits
+        return try AgentShell<A>(environment: environment, stopRequests: NoStop(), durability: DurableSupport())
+    }
+
+    /// What the journal says was sent, in its order.
+    func sent() throws -> [(header: Header, decision: RiskDecision)] {
+        var reader = JournalReader(directory: journal, identity: "Risk")
+        var sent: [(Header, RiskDecision)] = []
+        while let record = try reader.next() {
+            guard record.type == .sentFrame else { continue }
+            sent.append(try record.payload.withUnsafeBytes { try Self.decision(in: $0) })
+        }
+        return sent
+    }
+
+    static func decision(in frame: UnsafeRawBufferPointer) throws -> (header: Header, decision: RiskDecision) {
+        let header = try Header(frame: frame)
+        let body = UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...])
+        guard
+            case .riskDecision(let decision) = try Payload(
+                type: header.payloadType, encoding: header.encoding, bytes: body)
+        else { throw FrameError.payloadType(header.payloadType.rawValue) }
+        return (header, decision)
+    }
+
+    /// Lets the agent work until the condition holds; false after 10 s.
+    func step<A: Agent>(
+        _ shell: AgentShell<A>, with consumer: TestConsumer? = nil, until condition: () throws -> Bool
+    ) throws -> Bool {
+        let deadline = Clock.now() + .seconds(10)
+        while try !condition() {
+            guard Clock.now() < deadline, shell.failure == nil else { return false }
+            _ = try shell.round(timeout: .milliseconds(1))
+            try consumer?.serve()
+        }
+        return true
+    }
+}
+
+private final class NoStop: StopRequests {
+    private let pipe: [Int32]
+
+    init() {
+        var ends: [Int32] = [0, 0]
+        precondition(Glibc.pipe(&ends) == 0)
+        pipe = ends
+    }
+
+    deinit { for end in pipe { close(end) } }
+
+    var descriptor: Int32 { pipe[0] }
+    func isStopRequested() -> Bool { false }
+}
+
+/// A consumer of `Risk.out`, which acknowledges what it is sent.
+final class TestConsumer {
+    private(set) var received: [(header: Header, decision: RiskDecision)] = []
+    private var receiver: DurableReceiver
+    private let me: ConsumerID
+    private let context: Context
+    private var pull: AnyReceiver
+    private var acks: Push
+    private var buffer = ReceiveBuffer(maximumBytes: Limits.maxFrameBytes)
+
+    init(_ name: String, in room: CrashRoom) throws {
+        me = ConsumerID(port: "\(name).in")
+        receiver = DurableReceiver(source: "Risk.out", port: "\(name).in", epoch: 1, restored: nil)
+        context = try Context()
+        var pull = try Pull(context)
+        try pull.bind(to: Endpoint(room.endpoint(name)))
+        self.pull = AnyReceiver(pull)
+        acks = try Push(context)
+        try acks.connect(to: Endpoint(room.endpoint("acks")))
+    }
+
+    func serve() throws {
+        while try pull.fill(&buffer) {
+            try buffer.withUnsafeBytes { frame in
+                if DeliveryControl.isControl(frame) {
+                    guard case .hello(let hello) = try DeliveryControl(frame: frame), hello.consumer == me else {
+                        return
+                    }
+                    _ = try receiver.receive(hello)
+                    return
+                }
+                let message = try CrashRoom.decision(in: frame)
+                guard
+                    receiver.receive(epoch: message.header.incarnation, sequence: message.header.sequence) == .take
+                else { return }
+                receiver.didApply(upTo: message.header.sequence)
+                received.append(message)
+            }
+        }
+        guard let owed = receiver.owed(isIdle: true) else { return }
+        if try owed.frame(sentAt: Clock.now()).withUnsafeBytes({ try acks.send($0) }) { receiver.didSend(owed) }
+    }
+}
+
+/// Approves something at its start and at each timer, which with `ticks` is always due.
+struct Decider: DurableAgent {
+    struct State: Codable, Sendable {
+        var sent = 0
+        var ballast = ""
+    }
+
+    var state = State()
+    let out: OutputPort
+    private let ballast: Int
+    private let ticks: Bool
+
+    init(_ start: AgentStart) throws {
+        out = try start.output("out", .riskDecision)
+        ballast = try start.settings.integer("ballast", default: 0, in: 0...1_000_000)
+        ticks = try start.settings.flag("ticks", default: false)
+    }
+
+    mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
+        state.sent += 1
+        state.ballast = String(repeating: "x", count: ballast)
+        let decision = RiskDecision.with {
+            $0.proposalID = "p\(state.sent)"
+            $0.kind = .approve
+            $0.strategy = "s"
+            $0.symbol = "BTCUSDT"
+            $0.side = .buy
+            $0.quantityE8 = 100
+            $0.limitPriceE8 = 500
+            $0.validForNs = 1_000_000_000
+        }
+        effects.send(.riskDecision(decision), on: out)
+        if ticks { effects.setTimer(TimerID(1), at: now) }
+    }
+}
