@@ -1,3 +1,4 @@
+import Authority
 import Glibc
 import Journal
 import Testing
@@ -7,6 +8,12 @@ import Wire
 
 /// What a durable agent's next incarnation makes of what the last one has left behind.
 @Suite struct DurableCrashTests {
+    private let none = UnsafeRawBufferPointer(start: nil, count: 0)
+
+    private func secondsAgo(_ seconds: Int64) -> Instant {
+        Instant(nanoseconds: Clock.now().nanoseconds - seconds * 1_000_000_000)
+    }
+
     /// A journal at its limit of bytes, whose next snapshot takes more than one segment.
     @Test func aFullJournalIsGoneOnWith() throws {
         let room = CrashRoom()
@@ -22,5 +29,38 @@ import Wire
             #expect(shell?.agent.state.sent == restart)
             shell?.handle(.start, at: Clock.now(), cause: nil)
         }
+    }
+
+    @Test func aMessageThatIsSentAgainIsAsOldAsItIs() throws {
+        let room = CrashRoom()
+        room.consumers = ["Sink": false]
+        var shell: AgentShell<Decider>? = try room.start()
+        shell?.handle(.start, at: secondsAgo(0), cause: nil)
+        let first = try #require(try room.sent().first?.header)
+        shell = nil
+        let next = try room.start()
+        let sink = try TestConsumer("Sink", in: room)
+        #expect(try room.step(next, with: sink) { sink.received.count == 1 })
+        let header = try #require(sink.received.first?.header)
+        #expect(header.incarnation == 2)
+        #expect(header.sentAt == first.sentAt)
+    }
+
+    /// Killed between the event and the message: what was decided then is not approved from now on.
+    @Test func aDecisionThatWasNotWrittenIsApprovedFromItsOwnTimeOn() throws {
+        let room = CrashRoom()
+        let keys = try KeyringFile(path: "\(room.directory)/keyring", at: Clock.now())
+        room.role = .risk
+        room.keysDescriptor = dup(keys.readOnlyDescriptor)
+        var shell: AgentShell<Decider>? = try room.start()
+        let then = secondsAgo(10)
+        try #require(shell?.durable).journal.append(InputRecord(.start, at: then), none)
+        shell = nil
+        room.keysDescriptor = dup(keys.readOnlyDescriptor)
+        shell = try room.start()
+        let sent = try #require(try room.sent().first)
+        #expect(sent.header.sentAt == then)
+        let approval = try #require(Approval(sent.decision))
+        #expect(approval.expiresAt == then + .seconds(1))
     }
 }

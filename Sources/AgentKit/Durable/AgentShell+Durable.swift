@@ -25,7 +25,8 @@ extension AgentShell {
                 try Payload(type: message.header.payloadType, encoding: message.header.encoding, bytes: $0)
             }
             let cause = Cause(trace: message.header.trace, originAt: message.header.originAt)
-            try sendDurably(payload, on: output, cause: cause, at: durable.journal.lastNow)
+            // As old as the event that it came of: approvals and validity count from then.
+            try sendDurably(payload, on: output, cause: cause, at: message.header.sentAt, isLate: true)
         }
         try takeSnapshot(isOpening: true)
         markJournaled()
@@ -157,14 +158,17 @@ extension AgentShell {
 
     // MARK: Messages out
 
-    func sendDurably(_ payload: Payload, on output: OutputWire, cause: Cause?, at now: Instant) throws {
+    /// `now`: of the event that the message comes of; `isLate`: an earlier incarnation was given that event.
+    func sendDurably(
+        _ payload: Payload, on output: OutputWire, cause: Cause?, at now: Instant, isLate: Bool = false
+    ) throws {
         guard let journal = durable?.journal else { return }
         var frame = try authority.prepare(payload, at: now).encoded()
         let sequence = try output.durable?.number(at: now) ?? output.nextSequence()
         var header = Header.made(
             payload, output: output.id, incarnation: environment.incarnation, sequence: sequence, cause: cause, at: now)
         // A message that begins a trace is sent when it begins.
-        if cause != nil { header.sentAt = Clock.now() }
+        if cause != nil, !isLate { header.sentAt = Clock.now() }
         try frame.seal(header)
         if output.stream == nil { try journal.append(sent: frame) }
         if let durable = output.durable {

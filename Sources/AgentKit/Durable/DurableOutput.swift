@@ -84,7 +84,7 @@ final class DurableOutput {
             }
             guard let range = sender.sendable(to: index) else { continue }
             for sequence in range {
-                try reseal(sequence, at: now)
+                try reseal(sequence)
                 guard try frames[sequence].bytes.withUnsafeBytes({ try edge.socket.send($0) }) else { break }
                 sender.didSend(upTo: sequence, to: index)
             }
@@ -92,12 +92,12 @@ final class DurableOutput {
         }
     }
 
-    /// Frames of an earlier incarnation go out under this one's number, else they would be fenced off.
-    private func reseal(_ sequence: UInt64, at now: Instant) throws {
+    /// Frames of an earlier incarnation go out under this one's number, else they would be fenced off. They keep the time
+    /// at which they were first sent: what is valid for so long from then on must not become fresh again.
+    private func reseal(_ sequence: UInt64) throws {
         var header = try frames[sequence].bytes.withUnsafeBytes { try Header(frame: $0) }
         guard header.incarnation != sender.epoch else { return }
         header.incarnation = sender.epoch
-        header.sentAt = now
         try frames[sequence].seal(header)
     }
 
