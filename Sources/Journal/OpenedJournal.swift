@@ -56,6 +56,8 @@ struct OpenedJournal {
                 segments.removeLast()
             } else {
                 (previousLink, previousFirst) = (scanner.closingLink, last.header.firstSequence)
+                // A successor that was here first may be writing to this very segment.
+                try claim.confirm()
                 segments[segments.count - 1].bytes = last.release(from: scanner.offset)
             }
         }
@@ -65,9 +67,15 @@ struct OpenedJournal {
             segmentBytes: options.segmentBytes, firstSequence: recovery.lastSequence + 1, epoch: epoch, anchor: anchor,
             previousLink: previousLink, identity: identity, previousFirst: previousFirst)
         header.write(to: segment.base)
-        // Replaces a segment of this name, which has no record.
+        // Replaces a segment of this name, which has no record: unless it is a successor's. One that claims the journal after
+        // this look removes the spare before it names a segment of its own, so that there is nothing left to rename.
+        try claim.confirm()
         let path = directory.file(firstSequence: header.firstSequence)
-        guard rename(spare, path) == 0 else { throw .system("rename", path) }
+        guard rename(spare, path) == 0 else {
+            let code = errno
+            try claim.confirm()
+            throw .system("rename", path, code)
+        }
         if options.durability == .power { try directory.sync() }
         segments.append((header.firstSequence, options.segmentBytes))
         (seed, chain) = Self.start(segment, header)

@@ -99,6 +99,35 @@ import Wire
         #expect(spares.isEmpty)
     }
 
+    /// Stopped in the middle of opening, before it makes its segment or right after; its successor opens and appends before
+    /// it goes on.
+    @Test(arguments: [true, false]) func aZombieThatWasOpeningTakesNoName(isBefore: Bool) throws {
+        try writer(1).append("one")
+        let succeed: @Sendable () -> Void = { [directory, small] in
+            let successor = try? JournalWriter(directory: directory, identity: "NeuralArb", epoch: 3, options: small)
+            _ = try? successor?.append("three's")
+        }
+        var system = JournalSystem()
+        if isBefore {
+            system.bootedAt = {
+                succeed()
+                return ClockAnchor.bootedAt()
+            }
+        } else {
+            system.allocate = { file, bytes in
+                succeed()
+                return posix_fallocate(file, 0, off_t(bytes))
+            }
+        }
+        expectFenced(3, 2) { () throws(JournalError) in
+            _ = try JournalWriter(
+                directory: directory, identity: "NeuralArb", epoch: 2, options: small, system: system,
+                anchor: { ClockAnchor.now() })
+        }
+        #expect(Readout(directory).texts == ["one", "three's"])
+        #expect(try writer(4).recovery.lastSequence == 2)
+    }
+
     @Test func aFlippedByteOfAnEarlierIncarnationIsFound() throws {
         for epoch in UInt64(1)...2 {
             let journal = try writer(epoch)
