@@ -63,4 +63,18 @@ import Wire
         let approval = try #require(Approval(sent.decision))
         #expect(approval.expiresAt == then + .seconds(1))
     }
+
+    /// The events behind a snapshot may be later than this boot's clock though the snapshot is not.
+    @Test func eventsOfAnotherBootThatAreAheadOfTheClockAreRefused() throws {
+        let room = CrashRoom()
+        _ = try room.start(Decider.self)
+        let found = try #require(try JournalReader.snapshot(in: room.journal, identity: "Risk"))
+        var snapshot = try DurableSnapshot(found.bytes, journal: room.journal)
+        snapshot.bootID = "another boot"
+        let writer = try JournalWriter(directory: room.journal, identity: "Risk", epoch: 1)
+        try writer.appendSnapshot(snapshot.encoded())
+        let late = InputRecord(.start, at: secondsAgo(-3_600))
+        _ = try late.withBytes { (head) throws(JournalError) in try writer.append(.input, head, none) }
+        #expect { _ = try room.start(Decider.self) } throws: { "\($0)".contains("ahead of this boot's clock") }
+    }
 }

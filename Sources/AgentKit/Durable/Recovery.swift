@@ -43,7 +43,6 @@ extension Recovered where A: DurableAgent {
                 return Recovered()
             }
             let snapshot = try DurableSnapshot(found.bytes, journal: journal)
-            try requireComparableTimes(snapshot, journal)
             var replay: Replay<A>?
             while let record = try found.reader.next(), record.sequence <= last {
                 guard [.input, .sentFrame, .position].contains(record.type) else { continue }
@@ -52,6 +51,7 @@ extension Recovered where A: DurableAgent {
             }
             var recovered: Recovered
             if let replay { recovered = Recovered(replay) } else { recovered = try Recovered(snapshot) }
+            try requireComparableTimes(snapshot, recovered.lastNow, journal)
             recovered.neededFrom = found.records.lowerBound
             return recovered
         } catch let problem as ReplayProblem {
@@ -99,10 +99,12 @@ extension Recovered where A: DurableAgent {
         }
     }
 
-    private static func requireComparableTimes(_ snapshot: DurableSnapshot, _ journal: String) throws {
-        guard snapshot.bootID != "\(BootID.current)", Instant(nanoseconds: snapshot.lastNow) > Clock.now() else {
-            return
-        }
+    /// `lastNow`: of the snapshot and of the events behind it, which are of the same boot, since each incarnation begins with
+    /// a snapshot.
+    private static func requireComparableTimes(
+        _ snapshot: DurableSnapshot, _ lastNow: Instant, _ journal: String
+    ) throws {
+        guard snapshot.bootID != "\(BootID.current)", lastNow > Clock.now() else { return }
         throw AgentFailure(
             "\(journal): written before the machine was started again, and its times are ahead of this boot's clock, "
                 + "which no durable agent can go on from yet. Move the journals of the whole fleet away to begin anew, "
