@@ -28,6 +28,8 @@ import Wire
                     let expected: TradingState =
                         if !isKnown {
                             before == .cancelOnly ? .cancelOnly : .halted
+                        } else if wanted == .halted, before == .cancelOnly {
+                            .cancelOnly
                         } else if wanted.severity >= before.severity || mayLoosen {
                             wanted
                         } else {

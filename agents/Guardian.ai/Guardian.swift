@@ -150,7 +150,7 @@ struct Guardian: DurableAgent {
                 command.tradingState = .halted
                 command.reason = reason
                 effects.count(counters.halts)
-                effects.log(.error, "halting: \(reason). Look into it, then set the trading state by hand")
+                effects.log(.error, "halting: \(reason). Look into it, then `agentctl resume --by NAME --reason TEXT`")
             case .throttle(let steps):
                 command.kind = .throttleStrategy
                 command.target = "*"

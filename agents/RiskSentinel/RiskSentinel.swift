@@ -149,7 +149,7 @@ struct RiskSentinel: DurableAgent {
     /// Something happened that must not: fail closed.
     private mutating func halt(_ what: String, at now: Instant, _ effects: inout Effects) {
         state.control.halt(what)
-        effects.log(.error, "halted: \(what). Compare the venue's records with ours, then resume by hand")
+        effects.log(.error, "halted: \(what). Compare the venue's records with ours, then `agentctl resume`")
         announce(at: now, &effects)
     }
 

@@ -9,6 +9,8 @@ import Wire
 /// | an agent | to the same or a stricter state | yes | no | with id, issuer and reason |
 /// | the operator | to any; a milder one with id, issuer and reason | yes | with id, issuer and reason | same |
 ///
+/// HALTED leaves CANCEL_ONLY as it is, whoever says it: a kill switch never allows more than before.
+///
 /// So a halt is latched: whoever set it, only a named person with a reason resumes. A command that tightens always works,
 /// however malformed the rest of it is: an unknown state or kind halts, a factor that is not a number pauses (Hummingbot
 /// #2534: the kill switch threw, and the bot went on).
@@ -81,6 +83,9 @@ struct TradingControl: Codable, Sendable {
     private mutating func setState(_ command: Command, _ source: Source) -> Outcome {
         guard command.tradingState == command.tradingState.effective else {
             return haltOn(command, "an unknown trading state")
+        }
+        if command.tradingState == .halted, state == .cancelOnly {
+            return .done("trading state stays \(state), which is stricter than halted by '\(command.issuedBy)'")
         }
         if command.tradingState.severity < state.severity {
             guard source == .operator else {
