@@ -29,6 +29,8 @@ public final class LinkServer {
     public var joined: (_ agent: String, _ applied: LinkPosition) -> Void = { _, _ in }
     /// An agent has applied everything up to here.
     public var applied: (_ agent: String, _ position: LinkPosition) -> Void = { _, _ in }
+    /// An agent has announced a trading state.
+    public var announced: (_ agent: String, _ command: Command) -> Void = { _, _ in }
     /// Connections refused and packets skipped.
     public private(set) var refused = 0
 
@@ -101,6 +103,9 @@ public final class LinkServer {
 
     /// The last position given to the agent.
     public func last(to agent: String) -> LinkPosition { outboxes[agent]?.last ?? .none }
+
+    /// Whether a position has been given to the agent by this supervisor.
+    func isGiven(_ position: LinkPosition, to agent: String) -> Bool { last(to: agent) >= position }
 
     /// Commands given to the agent by this supervisor.
     public func sent(to agent: String) -> UInt64 { outboxes[agent]?.count ?? 0 }
@@ -217,6 +222,7 @@ public final class LinkServer {
                 admit(connection)
             case .applied(let position)?:
                 if let agent = connection.agent { note(position, of: agent) }
+            case nil: hear(count, from: connection)
             default: refused += 1
             }
             guard connection.source != nil else { return }
@@ -246,8 +252,8 @@ public final class LinkServer {
         outboxes[peer.agent] = outbox
         let bytes = LinkPacket.welcome.bytes
         _ = Glibc.send(connection.descriptor.raw, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
-        if isNews { applied(peer.agent, hello.applied) }
         joined(peer.agent, hello.applied)
+        if isNews { applied(peer.agent, hello.applied) }
         flush(connection, to: peer.agent)
     }
 
@@ -258,6 +264,24 @@ public final class LinkServer {
             return
         }
         if outboxes[agent, default: LinkOutbox()].apply(upTo: position) { applied(agent, position) }
+    }
+
+    /// A frame, if it is one: the trading state that an agent has announced.
+    private func hear(_ count: Int, from connection: Connection) {
+        let command = buffer.withUnsafeBytes { buffer -> Command? in
+            let frame = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+            guard let header = try? Header(frame: frame), header.payloadType == .command,
+                case .command(let command)? = try? Payload(
+                    type: header.payloadType, encoding: header.encoding,
+                    bytes: UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...]))
+            else { return nil }
+            return command
+        }
+        guard let agent = connection.agent, let command, command.kind == .setTradingState else {
+            refused += 1
+            return
+        }
+        announced(agent, command)
     }
 
     private func flush(_ connection: Connection, to agent: String) {

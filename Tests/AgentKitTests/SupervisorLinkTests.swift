@@ -135,6 +135,54 @@ import Wire
         #expect(!isReadable(link.descriptor))
     }
 
+    @Test("each supervisor is told once what trading state holds, before a command that led to it counts as applied")
+    func announcements() throws {
+        let supervisor = Supervisor()
+        let link = try #require(try SupervisorLink(path: supervisor.path, incarnation: 5, deadMan: nil, at: at(0)))
+        func state(_ state: TradingState, _ id: String) -> Command {
+            var command = Command()
+            command.tradingState = state
+            command.commandID = id
+            return command
+        }
+        func serve(_ ms: Int64, then announce: (Command, [UInt8])? = nil) {
+            link.service(at: at(ms), applied: .none) { _ in
+                if let announce { link.announce(announce.0, frame: announce.1) }
+                return LinkPosition(epoch: 1, sequence: 1)
+            }
+            link.settle()
+        }
+        func hearBytes() -> [UInt8]? {
+            var buffer = [UInt8](repeating: 0, count: 4_096)
+            let count = recv(supervisor.peer, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            return count > 0 ? Array(buffer[..<count]) : nil
+        }
+        link.announce(state(.active, "1"), frame: [1, 1])
+        serve(0)
+        #expect(supervisor.accept())
+        #expect(supervisor.hear() == .hello(incarnation: 5, applied: .none))
+        #expect(hearBytes() == nil, "it is not known yet who speaks")
+        supervisor.say(LinkPacket.welcome.bytes)
+        serve(1)
+        #expect(hearBytes() == [1, 1])
+        link.announce(state(.active, "2"), frame: [2, 2])
+        serve(2)
+        #expect(hearBytes() == nil, "a repetition is no news")
+        supervisor.say([9])
+        serve(3, then: (state(.halted, "3"), [3, 3]))
+        #expect(hearBytes() == [3, 3])
+        #expect(supervisor.hear() == .applied(LinkPosition(epoch: 1, sequence: 1)))
+        supervisor.hangUp()
+        serve(4)
+        serve(6_000)
+        #expect(supervisor.accept())
+        #expect(supervisor.hear() == .hello(incarnation: 5, applied: .none))
+        supervisor.say(LinkPacket.welcome.bytes)
+        serve(6_001)
+        #expect(hearBytes() == [3, 3], "the next one has not heard it")
+        #expect(hearBytes() == nil)
+    }
+
     @Test("no supervisor, no link")
     func none() throws {
         #expect(try SupervisorLink(path: nil, incarnation: 1, deadMan: nil, at: at(0)) == nil)

@@ -132,6 +132,7 @@ extension AgentShell {
         switch effect {
         case .send(let payload, let port, let own):
             try send(payload, on: outputs[port.index], cause: own ?? cause, at: now)
+            try tellSupervisor(payload, on: outputs[port.index], at: now)
         case .setTimer(let timer, let instant):
             guard timers.set(timer, at: instant) else {
                 throw AgentFailure("the agent has armed more than \(Limits.maxTimers) timers")

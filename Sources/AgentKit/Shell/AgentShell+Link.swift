@@ -17,6 +17,22 @@ extension AgentShell {
         AgentLog.write(.warning, "stopping: the supervisor has been away for \(Int(away.rounded())) s")
         return true
     }
+
+    /// An agent that takes the operator's commands says what has become of the trading state. Told at the end of the round,
+    /// when the announcement is as durable as it is to be.
+    func tellSupervisor(_ payload: Payload, on output: OutputWire, at now: Instant) throws {
+        guard case .command(let command) = payload, command.kind == .setTradingState, let link,
+            inputs.contains(where: \.isLink)
+        else { return }
+        var frame = try payload.encoded()
+        let trace = TraceID(output: output.id, incarnation: environment.incarnation, sequence: 0)
+        try frame.seal(
+            Header(
+                payloadType: .command, output: output.id, incarnation: environment.incarnation, sequence: 0,
+                trace: trace, originAt: now, sentAt: now, payloadBytes: 0))
+        guard frame.bytes.count <= Limits.maxLinkPacketBytes else { return }
+        link.announce(command, frame: frame.bytes)
+    }
 }
 
 extension InputWire {

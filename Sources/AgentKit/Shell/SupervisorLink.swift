@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import Wire
 
-/// The agent's end of the supervisor link: says who it is, hears what an operator commands, and notices that the
-/// supervisor is gone. Connects again by itself. Used by the shell's thread only; never blocks.
+/// The agent's end of the supervisor link: says who it is, hears what an operator commands, tells the trading state that
+/// holds, and notices that the supervisor is gone. Connects again by itself. Used by the shell's thread only; never blocks.
 ///
 /// `descriptor` stays the same over all connections (an epoll set that holds the current one), so that it can be polled
 /// like any other.
@@ -17,6 +17,11 @@ final class SupervisorLink {
     /// What is to be told as soon as there is room.
     private var owed: LinkPosition?
     private var isWaitingForRoom = false
+    /// The supervisor knows who speaks.
+    private var isWelcome = false
+    /// The last trading state announced: what counts of it, and its frame. Each supervisor is told it once.
+    private var announced: (command: Command, frame: [UInt8])?
+    private var owesAnnouncement = false
     /// Packets taken in one round.
     static let packetsPerRound = 64
 
@@ -55,12 +60,29 @@ final class SupervisorLink {
     /// Tells what was applied, once that is as lasting as it is meant to be. Waits for room without spinning when the
     /// supervisor is slow to read.
     func settle() {
-        guard let position = owed, socket >= 0 else { return }
-        let isTold = say(.applied(position))
-        if isTold { owed = nil }
+        guard socket >= 0, owed != nil || (owesAnnouncement && isWelcome) else { return }
+        // What a command has led to is known before the command counts as applied.
+        var isTold = true
+        if isWelcome, owesAnnouncement, let announced {
+            isTold = say(announced.frame)
+            if isTold { owesAnnouncement = false }
+        }
+        if isTold, let position = owed {
+            isTold = say(.applied(position))
+            if isTold { owed = nil }
+        }
         guard isTold == isWaitingForRoom else { return }
         isWaitingForRoom = !isTold
         watch(EPOLL_CTL_MOD, isTold ? EPOLLIN.rawValue : EPOLLIN.rawValue | EPOLLOUT.rawValue)
+    }
+
+    /// The agent has announced a trading state; the supervisor is to know it. Repetitions are not told.
+    func announce(_ command: Command, frame: [UInt8]) {
+        var essence = command
+        essence.commandID = ""
+        guard announced?.command != essence else { return }
+        announced = (essence, frame)
+        owesAnnouncement = true
     }
 
     @discardableResult
@@ -72,7 +94,10 @@ final class SupervisorLink {
 
     private func take(_ bytes: UnsafeRawBufferPointer, _ deliver: (UnsafeRawBufferPointer) -> LinkPosition) {
         switch LinkPacket(bytes) {
-        case .welcome: presence.welcomed()
+        case .welcome:
+            presence.welcomed()
+            isWelcome = true
+            owesAnnouncement = announced != nil
         case .upgrading: presence.announcedUpgrade()
         case .hello, .applied: break
         case nil: owed = deliver(bytes)
@@ -90,10 +115,10 @@ final class SupervisorLink {
         presence.connected()
     }
 
-    private func say(_ packet: LinkPacket) -> Bool {
-        let bytes = packet.bytes
-        return send(socket, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
-            == bytes.count
+    private func say(_ packet: LinkPacket) -> Bool { say(packet.bytes) }
+
+    private func say(_ bytes: [UInt8]) -> Bool {
+        send(socket, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)) == bytes.count
     }
 
     private func lose(at now: Instant) {
@@ -104,5 +129,6 @@ final class SupervisorLink {
     private func hangUp() {
         if socket >= 0 { close(socket) }
         socket = -1
+        isWelcome = false
     }
 }

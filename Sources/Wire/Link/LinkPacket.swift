@@ -25,6 +25,8 @@ public struct LinkPosition: Hashable, Comparable, Sendable {
 /// supervisor → agent   welcome                             it is known who speaks
 /// supervisor → agent   frame                               Header and Command; all after "last applied", in order
 /// agent → supervisor   applied(position)                   cumulative
+/// agent → supervisor   frame                               Header and Command: the trading state that it has announced;
+///                                                          after each welcome and when it changes, before "applied"
 /// supervisor → agent   upgrading                           the connection ends now, and that is no loss
 /// ```
 /// A packet that is not a frame has 32 bytes: `51 4C` ("QL"), version 1, kind, 4 zero bytes, three little-endian words.
