@@ -47,7 +47,7 @@ let package = Package(
         .target(name: "AgentKit", dependencies: ["CLinux", "ZeroMQ", "Wire", "Journal", "Authority", "Delivery"]),
         .target(name: "Audit", dependencies: ["Wire", "Market", "Journal"]),
         .target(name: "Ledger", dependencies: ["Wire", "Market", "Journal", "Audit", sqlite]),
-        .target(name: "Host", dependencies: ["CLinux", "Wire", "Supervision", "Authority", "Audit"]),
+        .target(name: "Host", dependencies: ["CLinux", "Wire", "Supervision", "Journal", "Authority", "Audit"]),
 
         // Measurements: `make bench`.
         .executableTarget(
@@ -105,7 +105,7 @@ let package = Package(
         tests("AgentKit", ["AgentKit", "Authority", "CLinux", "Journal", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
         tests("Ledger", ["Ledger", "Audit", "Journal", "Market", "Wire", sqlite]),
-        tests("Host", ["Host"]),
+        tests("Host", ["Host", "Journal"]),
         tests(
             "Agents",
             [

@@ -2,6 +2,12 @@ import CLinux
 import Foundation
 import Wire
 
+/// Who is at the other end of a control connection, by the kernel's word (SO_PEERCRED) when it connected.
+struct ControlPeer: Codable, Equatable {
+    var pid: Int32
+    var uid: UInt32
+}
+
 /// One connection to the control socket. Writes never block: what the client does not take is kept up to a limit, and a
 /// client beyond it is dropped. Belongs to the loop's thread.
 final class ControlClient {
@@ -11,6 +17,7 @@ final class ControlClient {
     static let bytesPerTurn = 256 * 1024
 
     let id: UInt64
+    let peer: ControlPeer
     private let descriptor: Descriptor
     private let loop: EventLoop
     private var source: EventLoop.Source?
@@ -34,11 +41,12 @@ final class ControlClient {
     private var outboundCount: Int { outbound.count - outboundStart }
 
     init(
-        id: UInt64, descriptor: Descriptor, loop: EventLoop,
+        id: UInt64, peer: ControlPeer, descriptor: Descriptor, loop: EventLoop,
         receive: @escaping (ControlClient, ControlRequest) -> Void,
         closed: @escaping (ControlClient) -> Void
     ) throws {
         self.id = id
+        self.peer = peer
         self.descriptor = descriptor
         self.loop = loop
         self.receive = receive

@@ -76,7 +76,7 @@ final class ControlServer {
         let id = nextID
         nextID += 1
         clients[id] = try? ControlClient(
-            id: id, descriptor: descriptor, loop: loop,
+            id: id, peer: ControlPeer(pid: pid, uid: uid), descriptor: descriptor, loop: loop,
             receive: receive,
             closed: { [weak self] client in
                 self?.clients[client.id] = nil

@@ -11,6 +11,7 @@ import Wire
 /// link.sock           supervisor link          keyring       keys of risk and venue agents
 /// cgroups             branches of the control groups in use
 /// w/                  sockets of the wires     logs/         NAME.log, NAME.log.1, …
+/// operator/           journal of operators' commands
 /// agents/NAME/        out.fifo, err.fifo, incarnation, stats
 /// ```
 public final class RunDirectory {
@@ -44,6 +45,7 @@ public final class RunDirectory {
     public var notifySocket: String { "\(path)/notify.sock" }
     public var keyring: String { "\(path)/\(KeyringFile.fileName)" }
     public var linkSocket: String { OperatorPort.linkPath(runDirectory: path) }
+    public var operatorJournal: String { "\(path)/\(OperatorPort.journalName)" }
     public var logs: String { "\(path)/logs" }
     public var wires: String { "\(path)/w" }
 

@@ -20,6 +20,7 @@ extension Supervisor {
             let pending = CommandTable.Pending(
                 verb: "shutdown", client: client, requestID: request.id, agents: [])
             submit(.shutdown(commands.register(pending, agent: nil), urgent: false))
+        case .trade(let order): trade(order, request, client)
         case .logs(let name, let lines, let follow): sendLogs(name, lines, follow, request, client)
         case .events(let after, let count, let follow):
             client.answer(request.id, EventsReport(events: events.select(after: after, count: count)))

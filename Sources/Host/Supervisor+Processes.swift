@@ -169,6 +169,7 @@ extension Supervisor {
         launcher.settle(exit.pid)
         leaders[exit.pid] = nil
         link.ended(id.name)
+        trading.ended(id.name)
         guard let agent = agents[id], agent.process?.incarnation == incarnation else { return }
         agent.log.drainAll()
         announce(agent, incarnation, exit.pid)

@@ -11,7 +11,8 @@ extension Supervisor {
             supervisor: SupervisorStatus(
                 pid: getpid(), version: Self.version, startedAt: startedAt.text, adopted: adopted,
                 runDirectory: runDirectory.path),
-            agents: fleet.snapshot().sorted { $0.id < $1.id }.map { status(of: $0, now) } + rejectedDropIns())
+            agents: fleet.snapshot().sorted { $0.id < $1.id }.map { status(of: $0, now) } + rejectedDropIns(),
+            trading: trading.status())
     }
 
     private func status(of view: AgentView, _ now: Instant) -> AgentStatus {

@@ -45,6 +45,7 @@ extension Supervisor {
             console.line("upgrading: executing \(options.program), pid \(getpid()) stays")
             request.client?.answer(
                 request.requestID, CommandReport(message: "upgrading, pid \(getpid()) stays", agents: []))
+            trading.close("the supervisor is being upgraded")
             // The answer gets its chance to leave before the connection ends.
             let words = EventLoop.now() + .milliseconds(Self.lastWordsMs)
             whenFlushed(until: words) { [unowned self] in execute() }

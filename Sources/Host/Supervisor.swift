@@ -65,6 +65,8 @@ public final class Supervisor {
     var notify: NotifySocket!
     /// Operators' commands to agents.
     public internal(set) var link: LinkServer!
+    /// Operators' trading states.
+    var trading: TradingDesk!
     var control: ControlServer!
     var signalSource: Signals!
     var certificates: CertificateQueue!
@@ -145,6 +147,7 @@ public final class Supervisor {
         link = try LinkServer(
             path: runDirectory.linkSocket, loop: loop,
             identify: { [unowned self] in linkPeer($0) }, mayBeBorn: { [unowned self] in !launcher.isQuiet })
+        openTradingDesk()
         control = try ControlServer(
             path: runDirectory.controlSocket, loop: loop,
             receive: { [unowned self] in carryOut($1, for: $0) },
@@ -159,6 +162,7 @@ public final class Supervisor {
         record(kind: "supervisor", message: "supervisor \(Self.version) started, pid \(getpid())")
         console.line("supervisor \(Self.version), pid \(getpid()), \(runDirectory.path)")
         takeOver()
+        trading.begin()
         launcher.warmUp()
         beginWatching()
         submit(.boot)
@@ -249,6 +253,7 @@ public final class Supervisor {
             return false
         }
         certificates.flush()
+        trading.close("the supervisor is stopping")
         record(kind: "supervisor", message: "supervisor stopped")
         control.stopListening()
         _ = try loop.run(untilMs: Self.lastWordsMs) { control.isFlushed }

@@ -18,6 +18,8 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
     public static let snapshot = RecordType(rawValue: 3)
     /// Where a durable input stands with one source, when that changed otherwise than by a message: a `PositionRecord`.
     public static let position = RecordType(rawValue: 4)
+    /// In the supervisor's own journal: what operators have commanded and what came of it, as JSON.
+    public static let operation = RecordType(rawValue: 5)
 }
 
 /// A record as read back.

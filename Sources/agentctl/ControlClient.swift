@@ -31,7 +31,7 @@ struct ControlClient: ~Copyable {
         let seconds =
             switch command {
             case .status, .graph, .logs, .events: Self.queryTimeoutSeconds
-            case .start, .stop, .restart, .reload, .shutdown, .upgrade: Self.actionTimeoutSeconds
+            case .start, .stop, .restart, .reload, .shutdown, .upgrade, .trade: Self.actionTimeoutSeconds
             }
         return try exchange(ControlRequest(id: id, command: command).line, id: id, timeoutSeconds: seconds)
     }

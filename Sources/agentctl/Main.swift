@@ -13,7 +13,8 @@ struct AgentControl: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            StatusCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self, LogsCommand.self,
+            StatusCommand.self, HaltCommand.self, ResumeCommand.self, TradingCommand.self, StartCommand.self,
+            StopCommand.self, RestartCommand.self, LogsCommand.self,
             EventsCommand.self, ReloadCommand.self, TopCommand.self, GraphCommand.self, RPCCommand.self,
             ShutdownCommand.self, UpgradeCommand.self, TraceCommand.self, WhyCommand.self, JournalCommand.self,
             AuditCommand.self, LedgerCommand.self, ReplayCommand.self,

@@ -20,7 +20,7 @@ enum StatusTable {
         var head = "supervisor \(supervisor.version), pid \(supervisor.pid), since \(supervisor.startedAt)"
         if supervisor.adopted > 0 { head += ", took over \(supervisor.adopted)" }
         head += ", \(count(report.agents.count))"
-        var lines = [head] + table.lines(width: width, colour: colour)
+        var lines = [head] + (report.trading ?? []).flatMap(trading) + table.lines(width: width, colour: colour)
         lines += report.agents.compactMap { agent in agent.message.map { "\(agent.name): \($0)" } }
         let changed = report.agents.filter { $0.changed == true }.map(\.name)
         if !changed.isEmpty {
@@ -41,6 +41,28 @@ enum StatusTable {
             }
         }
         return order.map { "\($0) (\(concerned[$0, default: []].joined(separator: ", ")))" }
+    }
+
+    /// "trading HALTED since … by Ada: fat finger (RiskSentinel)", and what of it is not so everywhere.
+    static func trading(_ status: TradingStatus) -> [String] {
+        guard let state = status.state else {
+            return ["trading state unknown: \(status.agent) has never told it"] + waiting(status)
+        }
+        var line = "trading \(state)"
+        if let since = status.since { line += " since \(since)" }
+        if let by = status.by, !by.isEmpty { line += " by \(by)" }
+        if let reason = status.reason, !reason.isEmpty { line += ": \(reason)" }
+        line += " (\(status.agent)\(status.isCurrent ? "" : ", which is not there now"))"
+        return [line] + waiting(status)
+    }
+
+    private static func waiting(_ status: TradingStatus) -> [String] {
+        var lines: [String] = []
+        if status.waiting > 0 { lines.append("  \(status.waiting) commands wait for \(status.agent)") }
+        if !status.unconfirmed.isEmpty, status.state != TradingState.active.word {
+            lines.append("  not confirmed by \(status.unconfirmed.joined(separator: ", "))")
+        }
+        return lines
     }
 
     private static func count(_ agents: Int) -> String { agents == 1 ? "1 agent" : "\(agents) agents" }

@@ -19,6 +19,31 @@ import Wire
         return lines
     }
 
+    @Test("the supervisor's own journal tells who commanded what")
+    func operations() throws {
+        try run.sendWholePath(origin: origin)
+        let directory = run.path + "/operator"
+        let writer = try JournalWriter(directory: directory, identity: "supervisor", epoch: 1)
+        for text in [
+            #"{"kind":"command","atUnixNs":1795369284149742000,"command":{"agent":"Gate","state":"HALTED","by":"Ada","uid":0,"#
+                + #""pid":7,"sequence":3,"reason":"fat finger"}}"#,
+            #"{"kind":"state","atUnixNs":1,"agent":"Gate","news":{"state":"HALTED","by":"Ada","reason":"x"},"new":[1]}"#,
+            "no JSON",
+        ] {
+            _ = try Array(text.utf8).withUnsafeBytes { try writer.append(.operation, $0) }
+        }
+        try writer.close()
+        let all = lines(try journal("supervisor"))
+        #expect(
+            all[0].text.hasSuffix("B  command HALTED to Gate by Ada, uid 0, pid 7 #3: fat finger"), "\(all[0].text)")
+        #expect(all[0].text.contains("operation  2026-11-22T"))
+        #expect(all[0].json["operation"]?["command"]?["reason"]?.string == "fat finger")
+        #expect(all[1].text.hasSuffix("state HALTED of Gate by Ada: x"))
+        #expect(all[2].text.hasSuffix(#""no JSON""#))
+        #expect(try JournalFile.all(runDirectory: run.path).map(\.agent).contains("supervisor"))
+        #expect(try lines(journal("supervisor"), JournalFilter(types: [.operation])).count == 3)
+    }
+
     @Test func aJournalIsShownALineARecord() throws {
         try run.sendWholePath(origin: origin)
         try run.sendWholePath(trace: 2, origin: origin + 1_000_000, proposal: "NeuralArb-1-2")

@@ -14,6 +14,10 @@ import Testing
             .status, .start(["A"]), .stop(["A", "B"]), .restart(["Guardian.ai"]), .reload, .graph, .shutdown,
             .logs(agent: "A", lines: 5, follow: true), .events(after: 7, count: 3, follow: false),
             .events(after: nil, count: 100, follow: true),
+            .trade(TradingOrder(state: .halted, reason: "fat finger", by: nil)),
+            .trade(TradingOrder(state: .active, reason: "checked \"twice\"", by: "Ada", waitSeconds: 0.5)),
+            .trade(TradingOrder(state: .reducing, reason: "winding down", by: "Ada", waitSeconds: 0)),
+            .trade(TradingOrder(state: .cancelOnly, reason: "venue trouble", by: "Ada", waitSeconds: 300)),
         ] as [ControlCommand])
     func requestsRoundTrip(command: ControlCommand) throws {
         for id in [RequestID.integer(1), .string("x"), .null, nil] {
@@ -21,6 +25,33 @@ import Testing
             #expect(request.line.last == 0x0A)
             #expect(try ControlRequest.parse(request.line.dropLast()).get() == request)
         }
+    }
+
+    @Test("a halt does not fail for its paperwork, a resume does")
+    func paperwork() throws {
+        func order(_ method: String, _ params: String) throws -> TradingOrder? {
+            let text = #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":\#(params)}"#
+            guard case .trade(let order) = try parse(text).get().command else { return nil }
+            return order
+        }
+        #expect(try order("halt", "{}") == TradingOrder(state: .halted, reason: "no reason given", by: nil))
+        let long = String(repeating: "é", count: 2_000)
+        let cut = try #require(try order("halt", #"{"reason":"\#(long)","by":"\n"}"#))
+        #expect(cut.reason.count == TradingOrder.maxReasonCharacters && cut.by == nil)
+        let escaped = try #require(
+            try order("trading", #"{"state":"Cancel-Only","reason":"a\u001b[2Jb","by":"x\r\ny"}"#))
+        #expect(escaped == TradingOrder(state: .cancelOnly, reason: "a [2Jb", by: "x  y"))
+        // One letter under thousands of marks is one character, and not short.
+        let marks = "a" + String(repeating: "\u{301}", count: 5_000)
+        let zalgo = try #require(try order("halt", #"{"reason":"\#(marks)"}"#))
+        #expect(zalgo.reason.utf8.count <= 4 * TradingOrder.maxReasonCharacters && zalgo.problem == nil)
+        #expect(TradingOrder(state: .active, reason: long, by: "Ada").problem?.contains("at most") == true)
+        #expect(TradingOrder(state: .active, reason: marks, by: "Ada").problem != nil)
+        #expect(TradingOrder(state: .UNRECOGNIZED(9), reason: "x", by: "Ada").problem != nil)
+        for state in [TradingState.active, .reducing, .halted, .cancelOnly] {
+            #expect(TradingState(word: try #require(state.word)) == state)
+        }
+        #expect(TradingState(word: "open") == nil && TradingState.unspecified.word == nil)
     }
 
     @Test func defaultsOfParams() throws {
@@ -64,6 +95,32 @@ import Testing
             "\"follow\"?"
         ),
         (#"{"jsonrpc":"2.0","id":1,"method":"events","params":{"after":"x"}}"#, .invalidParams, "a number is expected"),
+        (#"{"jsonrpc":"2.0","id":1,"method":"resume"}"#, .invalidParams, "a reason is missing"),
+        (#"{"jsonrpc":"2.0","id":1,"method":"resume","params":{"reason":"x"}}"#, .invalidParams, "a name is missing"),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"resume","params":{"reason":"x","by":" \t"}}"#, .invalidParams,
+            "a name is missing"
+        ),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"resume","params":{"reason":"\u2003","by":"Ada"}}"#, .invalidParams,
+            "a reason is missing"
+        ),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"resume","params":{"reason":"a\u001b[2Jb","by":"Ada"}}"#, .invalidParams,
+            "control characters"
+        ),
+        (#"{"jsonrpc":"2.0","id":1,"method":"trading","params":{"reason":"x"}}"#, .invalidParams, "trading states"),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"trading","params":{"state":"open","reason":"x"}}"#, .invalidParams,
+            "active, reducing, halted, cancel-only"
+        ),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"trading","params":{"state":"reducing","reason":"x"}}"#, .invalidParams,
+            "a name is missing"
+        ),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"halt","params":{"waitSeconds":-1}}"#, .invalidParams, "out of range"
+        ),
     ])
     func badRequestsAreAnswered(text: String, code: ControlErrorCode, message: String) throws {
         guard case .failure(let refusal) = parse(text) else {

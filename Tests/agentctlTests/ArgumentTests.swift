@@ -18,7 +18,9 @@ import Wire
         for line in [
             "status --json", "start A", "stop A B", "restart Guardian.ai", "logs A", "logs -f A", "logs -n 5 A",
             "events",
-            "events -f", "reload", "top", "graph", "rpc status", "shutdown",
+            "events -f", "reload", "top", "graph", "rpc status", "shutdown", "halt",
+            "halt --reason x --by y --wait 0.5",
+            "resume --reason x --by y --json", "trading cancel-only --reason x", "trading REDUCING --reason x --by y",
         ] {
             _ = try AgentControl.parseAsRoot(line.split(separator: " ").map(String.init))
         }
@@ -29,6 +31,8 @@ import Wire
     @Test(arguments: [
         "nonsense", "status --bogus", "status extra", "start", "stop", "restart", "logs", "logs A B", "logs -n x A",
         "logs -n -1 A", "logs -n 10001 A", "events -n 10001", "top -i 0", "top -n -1", "rpc", "rpc a b c", "--socket",
+        "halt now", "halt --wait -1", "halt --wait 301", "resume --wait x", "trading", "trading open",
+        "trading halted now",
     ])
     func usageErrors(line: String) throws {
         let arguments = line.split(separator: " ").map(String.init)
@@ -44,6 +48,29 @@ import Wire
     func aMisspeltCommandIsNamed(arguments: [String], words: String) throws {
         let failure = try #require(throws: Failure.self) { try AgentControl.suggest(for: arguments) }
         #expect(failure.code == .usage && failure.message.contains(words), "\(failure.message)")
+    }
+
+    @Test("letting trade again needs a name and a reason, stopping needs neither")
+    func paperwork() throws {
+        func order(_ line: String, _ state: TradingState) throws -> TradingOrder {
+            let arguments = line.split(separator: " ").map(String.init)
+            let command = try AgentControl.parseAsRoot(arguments)
+            let options =
+                (command as? HaltCommand)?.options ?? (command as? ResumeCommand)?.options
+                ?? (command as? TradingCommand)?.options
+            return try #require(options).order(state)
+        }
+        #expect(try order("halt", .halted).reason == "no reason given")
+        #expect(try order("halt --reason x --by Ada", .halted).by == "Ada")
+        #expect(try order("resume --reason x --by Ada", .active).mayLoosen)
+        for (line, state, word) in [
+            ("resume", TradingState.active, "reason"), ("resume --reason x", .active, "name"),
+            ("resume --by Ada", .active, "reason"), ("trading reducing --reason x", .reducing, "name"),
+        ] {
+            let failure = try #require(throws: Failure.self) { try order(line, state) }
+            #expect(failure.code == .usage && failure.message.contains("\(word) is missing"), "\(failure.message)")
+            #expect(failure.message.contains("nothing has changed"))
+        }
     }
 
     @Test(arguments: [["status"], ["--socket", "x", "top"], ["--version"], ["help", "why"], [], ["-h"]])

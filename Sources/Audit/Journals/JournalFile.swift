@@ -21,7 +21,7 @@ public struct JournalFile: Sendable {
         } else {
             agent = name
             identity = name
-            directory = RunJournals.directory(of: name, runDirectory: try runDirectory())
+            directory = Self.directory(of: name, runDirectory: try runDirectory())
             guard Self.isFolder(directory) else { throw AuditError.noJournal(of: name, directory: directory) }
         }
     }
@@ -29,13 +29,22 @@ public struct JournalFile: Sendable {
     init(agent: String, runDirectory: String) {
         self.agent = agent
         identity = agent
-        directory = RunJournals.directory(of: agent, runDirectory: runDirectory)
+        directory = Self.directory(of: agent, runDirectory: runDirectory)
     }
 
-    /// Journals of all agents of a run that have one.
+    /// "supervisor" is no agent's name: its journal holds what operators commanded.
+    private static func directory(of name: String, runDirectory: String) -> String {
+        name == OperatorPort.agent
+            ? "\(runDirectory)/\(OperatorPort.journalName)"
+            : RunJournals.directory(of: name, runDirectory: runDirectory)
+    }
+
+    /// Journals of all agents of a run that have one, and the supervisor's own.
     public static func all(runDirectory: String) throws(AuditError) -> [JournalFile] {
-        try RunJournals.agents(runDirectory: runDirectory).map { JournalFile(agent: $0, runDirectory: runDirectory) }
-            .filter { isFolder($0.directory) }
+        try (RunJournals.agents(runDirectory: runDirectory) + [OperatorPort.agent]).map {
+            JournalFile(agent: $0, runDirectory: runDirectory)
+        }
+        .filter { isFolder($0.directory) }
     }
 
     /// Hands every record that passes to `body`, oldest first. Returns what is wrong, if anything; what comes before it has

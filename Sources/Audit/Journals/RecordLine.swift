@@ -6,6 +6,8 @@ public struct RecordLine: Sendable {
     public var record: JournalRecord
     /// A message, where the record is one.
     public var message: MessageRecord?
+    /// What an operator commanded or what came of it, where the record is that.
+    public var operation: OperationRecord?
     /// Unix time in nanoseconds at which it was written, where the record tells.
     public var unixNs: Int64?
 
@@ -13,12 +15,15 @@ public struct RecordLine: Sendable {
     public init(_ record: JournalRecord, agent: String) {
         self.record = record
         message = MessageRecord(record, agent: agent)
-        unixNs = message.map { record.anchor.unixNs(of: $0.reception?.receivedAt ?? $0.header.sentAt) }
+        operation = OperationRecord(record)
+        unixNs =
+            message.map { record.anchor.unixNs(of: $0.reception?.receivedAt ?? $0.header.sentAt) }
+            ?? operation?.unixNs
     }
 
     /// What happened, in a few words.
     var summary: String {
-        guard let message else { return "" }
+        guard let message else { return operation?.text ?? "" }
         let words =
             message.message.map { PayloadSummary.text($0) } ?? "\(message.header.payloadType.name) that does not decode"
         return "\(PayloadSummary.step(message.header.payloadType)) #\(message.header.sequence) \(words)"
@@ -53,6 +58,7 @@ public struct RecordLine: Sendable {
             add("trace", .string("\(header.trace)"))
             add("sentAt", .string(WallTime.text(unixNs: record.anchor.unixNs(of: header.sentAt))))
         }
+        if let operation { add("operation", operation.json) }
         add("summary", .string(summary))
         return .object(members)
     }
@@ -61,7 +67,7 @@ public struct RecordLine: Sendable {
 extension RecordType {
     private static let names: [RecordType: String] = [
         .sentFrame: "sent", RecordType(rawValue: 2): "input", RecordType(rawValue: 3): "snapshot",
-        RecordType(rawValue: 4): "position",
+        RecordType(rawValue: 4): "position", .operation: "operation",
     ]
 
     /// "sent", "input", …; of a type that this build does not know, its number.

@@ -12,6 +12,7 @@ public enum ControlProtocol {
 
     public enum Method: String, Sendable, Hashable, CaseIterable {
         case status, start, stop, restart, reload, graph, logs, events, shutdown, upgrade
+        case halt, resume, trading
     }
 
     /// Methods of the notifications that follow `logs` and `events` with `follow`.
@@ -33,6 +34,8 @@ public enum ControlCommand: Sendable, Hashable {
     case events(after: UInt64?, count: Int, follow: Bool)
     case shutdown
     case upgrade
+    /// `halt` and `resume`, and by `trading` any state.
+    case trade(TradingOrder)
 
     public var method: ControlProtocol.Method {
         switch self {
@@ -46,6 +49,12 @@ public enum ControlCommand: Sendable, Hashable {
         case .events: .events
         case .shutdown: .shutdown
         case .upgrade: .upgrade
+        case .trade(let order):
+            switch order.state {
+            case .halted: .halt
+            case .active: .resume
+            default: .trading
+            }
         }
     }
 }
@@ -93,6 +102,8 @@ public enum ControlErrorCode: Int, Sendable, Hashable, CaseIterable {
     case shuttingDown = -32004
     /// This client reads too slowly, or asks too much at once.
     case tooBusy = -32005
+    /// Under way, and not confirmed by everybody concerned in the time that was given; `data` says by whom.
+    case unconfirmed = -32006
 }
 
 /// An error as answered.

@@ -128,7 +128,31 @@ extension ControlCommand {
             return .events(
                 after: after.map { UInt64($0) }, count: count ?? ControlProtocol.defaultEvents,
                 follow: reader.bool("follow", &errors) ?? false)
+        case .halt: return trade(.halted, reader, &errors)
+        case .resume: return trade(.active, reader, &errors)
+        case .trading:
+            guard let word = reader.nonEmptyString("state", &errors), let state = TradingState(word: word) else {
+                errors.add(node.place, "\"state\" is none of the trading states", "send one of \(TradingState.words)")
+                return nil
+            }
+            return trade(state, reader, &errors)
         }
+    }
+
+    private static func trade(
+        _ state: TradingState, _ reader: ObjectReader, _ errors: inout ErrorList
+    ) -> ControlCommand? {
+        let reason = reader.string("reason", &errors)
+        let by = reader.string("by", &errors)
+        let wait = reader.number("waitSeconds", ControlProtocol.waitRange, whole: false, &errors)
+        let order = TradingOrder(
+            state: state, reason: reason ?? "", by: by, waitSeconds: wait ?? TradingOrder.defaultWaitSeconds
+        ).withoutPaperwork
+        if errors.errors.isEmpty, let problem = order.problem {
+            let parts = problem.split(separator: "; ", maxSplits: 1).map(String.init)
+            errors.add(reader.node.place, parts[0], parts.count > 1 ? parts[1] : "correct it")
+        }
+        return .trade(order)
     }
 
     /// `{"agent": NAME}` or `{"agents": [NAME, …]}`.
@@ -162,6 +186,11 @@ extension ControlCommand {
         case .events(let after, let count, let follow):
             let start = after.map { [member("after", .integer(Int64(clamping: $0)))] } ?? []
             return .object(start + [member("count", .integer(Int64(count))), member("follow", .bool(follow))])
+        case .trade(let order):
+            var members = [member("reason", .string(order.reason)), member("waitSeconds", .number(order.waitSeconds))]
+            if let by = order.by { members.append(member("by", .string(by))) }
+            if method == .trading { members.append(member("state", .string(order.state.word ?? "unknown"))) }
+            return .object(members)
         }
     }
 }
@@ -170,6 +199,7 @@ extension ControlProtocol {
     static let logLinesRange = NumberRange(0...Double(maxLogLines), unit: "")
     static let eventsRange = NumberRange(0...Double(maxEvents), unit: "")
     /// Integers that every JSON implementation holds exactly.
+    static let waitRange = NumberRange(0...TradingOrder.maxWaitSeconds, unit: "seconds")
     static let sequenceRange = NumberRange(0...9_007_199_254_740_991, unit: "")
 }
 
@@ -181,6 +211,8 @@ extension ControlProtocol.Method {
         case .start, .stop, .restart: ["agent", "agents"]
         case .logs: ["agent", "lines", "follow"]
         case .events: ["after", "count", "follow"]
+        case .halt, .resume: ["reason", "by", "waitSeconds"]
+        case .trading: ["state", "reason", "by", "waitSeconds"]
         }
     }
 }

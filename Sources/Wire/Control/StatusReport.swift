@@ -2,10 +2,13 @@
 public struct StatusReport: Sendable, Hashable, Codable {
     public var supervisor: SupervisorStatus
     public var agents: [AgentStatus]
+    /// One for each agent that holds a trading state and takes the operator's commands; nil from an older supervisor.
+    public var trading: [TradingStatus]?
 
-    public init(supervisor: SupervisorStatus, agents: [AgentStatus]) {
+    public init(supervisor: SupervisorStatus, agents: [AgentStatus], trading: [TradingStatus]? = nil) {
         self.supervisor = supervisor
         self.agents = agents
+        self.trading = trading
     }
 }
 

@@ -7,6 +7,9 @@ public enum OperatorPort {
     public static let type = PayloadType.command
     public static let output = OutputID(port: id.description)
 
+    /// The folder of the journal of operators' commands in a run directory.
+    public static let journalName = "operator"
+
     /// The file of the link in a run directory.
     public static func linkPath(runDirectory: String) -> String { "\(runDirectory)/link.sock" }
 }
