@@ -139,6 +139,16 @@ int qp_punch_hole(int fd, int64_t offset, int64_t bytes) {
     return fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, bytes);
 }
 
+ssize_t qp_splice_to_file(int pipe, int file, int64_t *offset, size_t count) {
+    loff_t at = *offset;
+    ssize_t moved;
+    do {
+        moved = splice(pipe, NULL, file, &at, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    } while (moved == -1 && errno == EINTR);
+    if (moved > 0) *offset = at;
+    return moved;
+}
+
 int qp_set_pipe_size(int fd, int bytes) { return fcntl(fd, F_SETPIPE_SZ, bytes); }
 
 ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count) {

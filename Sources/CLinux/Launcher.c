@@ -20,9 +20,6 @@ extern char **environ;
 
 enum { STATUS_FD, STDOUT_FD, STDERR_FD, BIRTH_FD, FIRST_INHERITED };
 
-/// Our parent when we began, and every agent's.
-static pid_t supervisor;
-
 struct request {
     struct qp_launch_request head;
     char strings[QP_LAUNCH_MAX_BYTES - sizeof(struct qp_launch_request)];
@@ -43,15 +40,16 @@ struct plan {
 
 /// Fork with the supervisor as the parent: it alone reaps the agent, and Foundation never hears of it.
 /// Born inside its cgroup it never was outside, and pays nothing for moving (a move waits for an RCU grace period).
-static pid_t clone_sibling(int cgroup, int32_t *in_cgroup) {
-    struct clone_args arguments = {.flags = CLONE_PARENT};
+static pid_t clone_sibling(int cgroup, int32_t *in_cgroup, int *pidfd) {
+    *pidfd = -1;
+    struct clone_args arguments = {.flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd};
     if (cgroup >= 0) {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = (uint64_t)cgroup;
     }
     long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
     // A cgroup that can't take it (removed, domain rules) must not keep the agent from running: the reply tells.
-    if (pid == -1 && cgroup >= 0 && errno != EAGAIN && errno != ENOMEM) return clone_sibling(-1, in_cgroup);
+    if (pid == -1 && cgroup >= 0 && errno != EAGAIN && errno != ENOMEM) return clone_sibling(-1, in_cgroup, pidfd);
     *in_cgroup = cgroup >= 0;
     if (pid == -1 && errno == ENOSYS) pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
     return (pid_t)pid;
@@ -154,15 +152,6 @@ static void take_user(const struct plan *plan, int status) {
     if (head->uid != 0 && setuid(0) == 0) fail(status, QP_STAGE_USER, EPERM);
 }
 
-/// PR_SET_PDEATHSIG, which a change of user would have cleared. Our parent is the supervisor's: the one thread that starts
-/// launchers, and that lives as long as it.
-static void die_with_parent(const struct plan *plan, pid_t parent) {
-    if (plan->head->orphan_signal == 0) return;
-    (void)prctl(PR_SET_PDEATHSIG, plan->head->orphan_signal, 0, 0, 0);
-    // It may have ended before that.
-    if (getppid() != parent) (void)kill(getpid(), plan->head->orphan_signal);
-}
-
 static void renounce_privileges(const struct plan *plan, int status) {
     if ((plan->head->flags & QP_LAUNCH_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
         fail(status, QP_STAGE_SANDBOX, errno);
@@ -223,7 +212,6 @@ static void execute(const struct plan *plan) {
 }
 
 static void become_agent(const struct plan *plan) {
-    pid_t parent = supervisor;
     int status = plan->fds[STATUS_FD];
     record_birth(plan, status);
     if (setsid() == -1) fail(status, QP_STAGE_SESSION, errno);
@@ -237,7 +225,6 @@ static void become_agent(const struct plan *plan) {
     // Late, because they bind this code too; the user after them, who may not raise them.
     apply_rlimits(plan, status);
     take_user(plan, status);
-    die_with_parent(plan, parent);
     renounce_privileges(plan, status);
     if (chdir(plan->directory) == -1) fail(status, QP_STAGE_DIRECTORY, errno);
     execute(plan);
@@ -288,6 +275,24 @@ static int understand(struct request *request, size_t length, int *fds, int fd_c
     return 1;
 }
 
+/// What a successor of the supervisor will want to have of the process that was just made.
+static void keep(const struct plan *plan, pid_t pid, int pidfd) {
+    if (!qp_keeper_is_open() || pidfd == -1) return;
+    struct qp_kept kept = {
+        .magic = QP_KEEPER_MAGIC,
+        .pid = pid,
+        .incarnation = plan->head->incarnation,
+        .orphan_signal = plan->head->orphan_signal,
+    };
+    static const char variable[] = "QP_AGENT=";
+    for (char **entry = plan->envp; *entry; entry++) {
+        if (strncmp(*entry, variable, sizeof variable - 1) != 0) continue;
+        strncpy(kept.agent, *entry + sizeof variable - 1, sizeof kept.agent - 1);
+        const int fds[QP_KEPT_FDS] = {pidfd, plan->fds[STDOUT_FD], plan->fds[STDERR_FD]};
+        return qp_keeper_keep(&kept, fds);
+    }
+}
+
 static struct qp_launch_reply launch(struct request *request, size_t length, int *fds, int fd_count) {
     struct qp_launch_reply reply = {.magic = QP_LAUNCH_MAGIC, .id = request->head.id};
     struct plan plan;
@@ -296,24 +301,22 @@ static struct qp_launch_reply launch(struct request *request, size_t length, int
         reply.error = EINVAL;
         return reply;
     }
-    pid_t pid = clone_sibling(plan.cgroup, &reply.in_cgroup);
+    int pidfd;
+    pid_t pid = clone_sibling(plan.cgroup, &reply.in_cgroup, &pidfd);
     if (pid == 0) become_agent(&plan);
     if (pid == -1) {
         reply.stage = QP_STAGE_CLONE;
         reply.error = errno;
     } else {
         reply.pid = pid;
+        keep(&plan, pid, pidfd);
     }
+    if (pidfd != -1) close(pidfd);
     free(plan.argv - 2);
     return reply;
 }
 
-int qp_launcher_serve(int socket) {
-    // End of file is how this process ends: signals for the supervisor's group must not take it away mid-launch.
-    sigset_t all;
-    sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, NULL);
-    supervisor = getppid();
+static int serve(int socket) {
     static struct request request;
     for (;;) {
         int fds[QP_LAUNCH_MAX_FDS];
@@ -324,9 +327,25 @@ int qp_launcher_serve(int socket) {
             if (errno != EMSGSIZE) return 1;
             length = 0;
         }
+        if (qp_keeper_heard(&request, (size_t)length, fds, fd_count)) {
+            for (int i = 0; i < fd_count; i++) close(fds[i]);
+            continue;
+        }
         if ((size_t)length < sizeof request.head) request.head.id = 0;
         struct qp_launch_reply reply = launch(&request, (size_t)length, fds, fd_count);
         for (int i = 0; i < fd_count; i++) close(fds[i]);
         if (qp_send_with_fds(socket, &reply, sizeof reply, NULL, 0) == -1) return 1;
     }
+}
+
+int qp_launcher_serve(int socket, const char *keeper) {
+    // End of file is how this process ends: signals for the supervisor's group must not take it away mid-launch.
+    sigset_t all;
+    sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    if (keeper) qp_keeper_open(keeper);
+    int code = serve(socket);
+    close(socket);
+    if (keeper) qp_keeper_serve();
+    return code;
 }

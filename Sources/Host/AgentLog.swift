@@ -26,7 +26,10 @@ final class AgentLog {
     private final class Channel {
         let stream: LogLine.Stream
         let path: String
+        let spoolPath: String
         let reader: Descriptor
+        /// Made at the first output.
+        var spool: LogSpool?
         var splitter = LineSplitter()
         var source: EventLoop.Source?
         /// What is read at the moment is dropped.
@@ -34,9 +37,10 @@ final class AgentLog {
         /// Not read before then: a flood is let in by the cup.
         var pause: EventLoop.Timer?
 
-        init(stream: LogLine.Stream, path: String) throws {
+        init(stream: LogLine.Stream, path: String, spoolPath: String) throws {
             self.stream = stream
             self.path = path
+            self.spoolPath = spoolPath
             if mkfifo(path, 0o600) == -1 {
                 guard errno == EEXIST else { throw PosixError("mkfifo", path) }
                 var info = stat()
@@ -75,12 +79,17 @@ final class AgentLog {
         self.file = file
         self.scratch = scratch
         self.budget = budget
-        output = try Channel(stream: .stdout, path: "\(directory)/out.fifo")
-        error = try Channel(stream: .stderr, path: "\(directory)/err.fifo")
+        output = try Channel(
+            stream: .stdout, path: "\(directory)/out.fifo", spoolPath: "\(directory)/out.spool")
+        error = try Channel(stream: .stderr, path: "\(directory)/err.fifo", spoolPath: "\(directory)/err.spool")
+        file.willEmpty = { [unowned self] in
+            for channel in [output, error] { channel.spool?.confirm() }
+        }
         for channel in [output, error] {
             channel.source = try loop.add(channel.reader.raw, .readable) { [weak self, unowned channel] _ in
                 self?.drain(channel, atMost: Self.bytesPerTurn)
             }
+            if access(channel.spoolPath, F_OK) == 0 { resume(channel) }
         }
     }
 
@@ -88,6 +97,11 @@ final class AgentLog {
     func openWriters() throws -> (output: Descriptor, error: Descriptor) {
         // Read and write for the agent too: without any reader left its writes would fail, now they wait.
         (try Descriptor.open(output.path, O_RDWR), try Descriptor.open(error.path, O_RDWR))
+    }
+
+    /// Both pipes, borrowed: what they hold stays as long as somebody has them open.
+    func withPipes(_ body: (_ output: Int32, _ error: Int32) -> Void) {
+        if output.reader.isOpen, error.reader.isOpen { body(output.reader.raw, error.reader.raw) }
     }
 
     var filePath: String { file.path }
@@ -99,6 +113,7 @@ final class AgentLog {
     func begin(incarnation: UInt64) {
         self.incarnation = incarnation
         hasToldFlood = false
+        for channel in [output, error] { channel.spool?.begin(incarnation: incarnation) }
     }
 
     /// A line of the supervisor's own about this agent.
@@ -114,12 +129,17 @@ final class AgentLog {
             if let flood = channel.flood { end(flood, of: channel) }
             var lines: [LineSplitter.Line] = []
             channel.splitter.flush(into: &lines)
-            deliver(lines, channel.stream)
+            deliver(lines, of: channel)
         }
     }
 
-    /// Takes what waits; a line that is not complete yet stays in the file as it is.
-    func takeWaiting() { drainAll() }
+    /// Takes what waits; a line that is not complete yet stays in the spool, for a program that takes our place.
+    func takeWaiting() {
+        for channel in [output, error] {
+            drain(channel, atMost: 1 << 20)
+            if let flood = channel.flood { end(flood, of: channel) }
+        }
+    }
 
     /// The pipes, for a program that takes our place.
     var handles: [Int32] { [output.reader, error.reader].filter(\.isOpen).map(\.raw) }
@@ -137,41 +157,86 @@ final class AgentLog {
             channel.source = nil
             channel.reader.close()
             if removing { unlink(channel.path) }
+            if removing { channel.spool?.remove() }
         }
     }
 
     private func drain(_ channel: Channel, atMost limit: Int) {
         guard channel.reader.isOpen else { return }
-        var lines: [LineSplitter.Line] = []
         var taken = 0
         while taken < limit {
-            let count = retryingInterrupts { read(channel.reader.raw, &scratch.bytes, scratch.bytes.count) }
-            guard count > 0 else { break }
-            take(scratch.bytes[..<count], from: channel, into: &lines)
+            guard let count = takeSome(from: channel), count > 0 else { break }
             taken += count
             if count < scratch.bytes.count { break }
         }
-        deliver(lines, channel.stream)
         if channel.flood != nil { pause(channel) }
     }
 
+    /// One piece of what waits in the pipe. By the spool, so that it outlives us; not what is dropped anyway, and not when the
+    /// disk takes no more.
+    private func takeSome(from channel: Channel) -> Int? {
+        if channel.flood == nil, let spool = spool(of: channel) {
+            if let moved = spool.take(from: channel.reader.raw, atMost: scratch.bytes.count) {
+                if moved > 0 { takeSpooled(from: channel) }
+                return moved
+            }
+        }
+        let count = retryingInterrupts { read(channel.reader.raw, &scratch.bytes, scratch.bytes.count) }
+        guard count > 0 else { return nil }
+        take(scratch.bytes[..<count], from: channel)
+        return count
+    }
+
+    private func takeSpooled(from channel: Channel) {
+        while let spool = channel.spool {
+            let count = spool.read(into: &scratch.bytes)
+            guard count > 0 else { break }
+            take(scratch.bytes[..<count], from: channel)
+        }
+        if channel.spool?.renewWhenLarge() == false {
+            // What it holds is a line's beginning, which the splitter has too.
+            channel.spool?.remove()
+            channel.spool = nil
+        }
+    }
+
+    private func spool(of channel: Channel) -> LogSpool? {
+        if channel.spool == nil {
+            channel.spool = try? LogSpool(path: channel.spoolPath, boot: Self.boot, log: file.paths)
+            channel.spool?.begin(incarnation: incarnation)
+        }
+        return channel.spool
+    }
+
+    /// What a predecessor moved out of the pipe and had not written yet.
+    private func resume(_ channel: Channel) {
+        guard let spool = try? LogSpool(path: channel.spoolPath, boot: Self.boot, log: file.paths) else { return }
+        channel.spool = spool
+        channel.splitter = LineSplitter(continues: spool.mark.endContinues)
+        incarnation = spool.mark.incarnation
+        takeSpooled(from: channel)
+    }
+
+    /// A spool of another boot means nothing.
+    private static let boot = fnv1a64(LifeRecord.Moment.now().boot)
+
     /// Within the budget it is cut into lines, beyond it only counted.
-    private func take(_ bytes: ArraySlice<UInt8>, from channel: Channel, into lines: inout [LineSplitter.Line]) {
+    private func take(_ bytes: ArraySlice<UInt8>, from channel: Channel) {
+        var lines: [LineSplitter.Line] = []
         guard budget.admit(bytes.count, lines: LogFlood.newlines(in: bytes), at: EventLoop.now()) else {
             if channel.flood == nil {
                 tellFlood()
                 channel.splitter.flush(into: &lines)
+                deliver(lines, of: channel)
                 channel.flood = LogFlood()
             }
             channel.flood?.add(bytes)
+            channel.spool?.settle()
             return
         }
-        if let flood = channel.flood {
-            deliver(lines, channel.stream)
-            lines = []
-            end(flood, of: channel)
-        }
+        if let flood = channel.flood { end(flood, of: channel) }
         channel.splitter.feed(bytes, into: &lines)
+        deliver(lines, of: channel)
     }
 
     /// Once for each incarnation; how much it was, the log itself says each time.
@@ -190,7 +255,7 @@ final class AgentLog {
         // Its last lines are what a death certificate wants to know.
         var lines: [LineSplitter.Line] = []
         channel.splitter.feed(flood.tail, into: &lines)
-        deliver(lines, channel.stream)
+        deliver(lines, of: channel)
     }
 
     /// Leaves a flooding pipe alone for a moment: the agent waits that long, and the supervisor has a processor left.
@@ -203,6 +268,38 @@ final class AgentLog {
             try? self?.loop.change(source, .readable)
         }
     }
+
+    /// Lines of a channel: each piece that goes to the file in one write is on record first.
+    private func deliver(_ lines: [LineSplitter.Line], of channel: Channel) {
+        guard let spool = channel.spool, channel.flood == nil else { return deliver(lines, channel.stream) }
+        // The spool is as far as the splitter.
+        let offset = spool.taken - Int64(channel.splitter.total)
+        var rest = lines[...]
+        while !rest.isEmpty {
+            var bytes = 0
+            var count = 0
+            for line in rest {
+                guard count == 0 || Int64(bytes + line.bytes.count + Self.recordBytes) <= file.maxBytes else { break }
+                bytes += line.bytes.count + Self.recordBytes
+                count += 1
+            }
+            let piece = Array(rest.prefix(count))
+            rest = rest.dropFirst(count)
+            let end = max(spool.mark.end, min(offset + Int64(piece[piece.count - 1].end), spool.taken))
+            let continues = rest.isEmpty ? channel.splitter.continues : rest[rest.startIndex].continues
+            file.willAppend = { inode, start, stop in
+                spool.intend(
+                    through: end, continues: continues, at: LogSpool.Place(inode: inode, start: start, end: stop))
+            }
+            let dropped = file.dropped
+            deliver(piece, channel.stream)
+            file.willAppend = nil
+            if file.dropped > dropped { spool.settle(through: end, continues: continues) }
+        }
+    }
+
+    /// More than a record takes beside its text.
+    private static let recordBytes = 64
 
     private func deliver(_ lines: [LineSplitter.Line], _ stream: LogLine.Stream) {
         guard !lines.isEmpty else { return }

@@ -18,10 +18,10 @@ public struct ChildExit: Equatable, Sendable {
     public let peakResidentBytes: Int64
 
     /// The end of a process that was not ours to reap.
-    init(pid: pid_t, ending: Ending) {
+    init(pid: pid_t, ending: Ending, cpuUs: Int64 = 0) {
         self.pid = pid
         self.ending = ending
-        (userTimeUs, systemTimeUs, peakResidentBytes) = (0, 0, 0)
+        (userTimeUs, systemTimeUs, peakResidentBytes) = (cpuUs, 0, 0)
     }
 
     init(_ exit: qp_exit) {
@@ -32,6 +32,33 @@ public struct ChildExit: Equatable, Sendable {
         userTimeUs = exit.user_us
         systemTimeUs = exit.system_us
         peakResidentBytes = exit.max_rss_bytes
+    }
+}
+
+extension ChildExit.Ending {
+    /// Of a status as wait(2) has it.
+    init(waitStatus status: Int32) {
+        let signal = status & 0x7F
+        self = signal == 0 ? .exited(code: status >> 8 & 0xFF) : .signalled(signal, dumpedCore: status & 0x80 != 0)
+    }
+
+    /// Of a process that somebody else has reaped; nil where the kernel does not tell.
+    init?(toldBy pidfd: Descriptor) {
+        var status: Int32 = 0
+        guard qp_pidfd_exit_status(pidfd.raw, &status) == 1 else { return nil }
+        self.init(waitStatus: status)
+    }
+}
+
+extension ChildExit {
+    /// Of a process that has ended and that its parent, who is not us, has not reaped yet.
+    init?(ofZombie pid: pid_t, startTicks: UInt64) {
+        guard let row = ProcessTable.row(of: pid), row.startTicks == startTicks, row.state == UInt8(ascii: "Z"),
+            let status = ProcessTable.exitStatus(ofZombie: pid, startTicks: startTicks)
+        else { return nil }
+        self.init(
+            pid: pid, ending: Ending(waitStatus: status),
+            cpuUs: Int64(row.cpuTicks) * 1_000_000 / ProcessTable.ticksPerSecond)
     }
 }
 
@@ -66,26 +93,33 @@ public final class ExitWatch {
     static let foreignReapMs: Int64 = 100
 
     /// As `watch`, for a process that another supervisor started, by a pidfd that is proven to be its own.
-    func adopt(_ pid: pid_t, _ pidfd: Descriptor, onExit: @escaping (ChildExit) -> Void) throws {
+    ///
+    /// - Parameter startTicks: When it began, field 22 of /proc/PID/stat.
+    func adopt(_ pid: pid_t, _ pidfd: Descriptor, startTicks: UInt64?, onExit: @escaping (ChildExit) -> Void) throws {
         precondition(children[pid] == nil, "pid \(pid) is watched once")
         let source = try loop.add(pidfd.raw, .readable) { [weak self] readiness in
-            self?.conclude(pid, readiness, onExit)
+            self?.conclude(pid, startTicks, readiness, onExit)
         }
         children[pid] = Child(pidfd: pidfd, source: source)
     }
 
     /// After an upgrade in place an adopted process is still our child; otherwise somebody else reaps it, and only then
     /// the kernel tells how it ended.
-    private func conclude(_ pid: pid_t, _ readiness: EventLoop.Readiness, _ onExit: @escaping (ChildExit) -> Void) {
+    private func conclude(
+        _ pid: pid_t, _ startTicks: UInt64?, _ readiness: EventLoop.Readiness, _ onExit: @escaping (ChildExit) -> Void
+    ) {
         guard let child = children[pid] else { return }
         var exit = qp_exit()
         if qp_reap(pid, &exit) == 0 {
             if exit.pid != 0 { finish(child, ChildExit(exit), onExit) }
             return
         }
-        var status: Int32 = 0
-        if qp_pidfd_exit_status(child.pidfd.raw, &status) == 1 {
-            return finish(child, ChildExit(pid: pid, ending: Self.ending(status)), onExit)
+        // Dead and not reaped, its row tells; after that, newer kernels do.
+        if let startTicks, let exit = ChildExit(ofZombie: pid, startTicks: startTicks) {
+            return finish(child, exit, onExit)
+        }
+        if let ending = ChildExit.Ending(toldBy: child.pidfd) {
+            return finish(child, ChildExit(pid: pid, ending: ending), onExit)
         }
         if readiness.contains(.hangUp) { return finish(child, ChildExit(pid: pid, ending: .unknown), onExit) }
         // Dead, not reaped. Its hang-up tells when it is; level-triggered readability would spin until then.
@@ -101,12 +135,6 @@ public final class ExitWatch {
         child.pidfd.close()
         children[exit.pid] = nil
         onExit(exit)
-    }
-
-    /// Of a status as wait(2) has it.
-    private static func ending(_ status: Int32) -> ChildExit.Ending {
-        let signal = status & 0x7F
-        return signal == 0 ? .exited(code: status >> 8 & 0xFF) : .signalled(signal, dumpedCore: status & 0x80 != 0)
     }
 
     private func reap(_ pid: pid_t, _ onExit: (ChildExit) -> Void) {
@@ -127,6 +155,9 @@ public final class ExitWatch {
         }
         onExit(ChildExit(exit))
     }
+
+    /// The watched process's pidfd, borrowed.
+    func pidfd(of pid: pid_t) -> Int32? { children[pid]?.pidfd.raw }
 
     /// Signals exactly the watched process; false when it is gone already.
     @discardableResult

@@ -21,6 +21,8 @@ struct Inheritance {
         let leader: Leader
         /// When the process began, in clock ticks since boot.
         var startTicks: UInt64?
+        /// How it ended, if that is known.
+        var exit: ChildExit?
     }
 
     private(set) var memories: [AgentMemory] = []
@@ -28,7 +30,11 @@ struct Inheritance {
     /// What could not be used, in words for the log.
     private(set) var complaints: [String] = []
 
+    /// What the launcher before has kept.
+    let keepsakes: Keepsakes
+
     init(_ run: RunDirectory) {
+        keepsakes = Keepsakes(path: run.keeperSocket)
         let present = LifeRecord.Moment.now()
         let folders = (try? FileManager.default.contentsOfDirectory(atPath: "\(run.path)/agents")) ?? []
         for name in folders.sorted() where Names.isAgentName(name) {
@@ -46,13 +52,13 @@ struct Inheritance {
             case .record(let record, let birth):
                 memory = record.memory
                 memory.lastIncarnation = max(epoch, memory.lastIncarnation)
-                lives[id] = Self.life(record, birth)
+                lives[id] = Self.life(record, birth, keepsakes)
             }
             memories.append(memory)
         }
     }
 
-    private static func life(_ record: LifeRecord, _ birth: Birth?) -> Life? {
+    private static func life(_ record: LifeRecord, _ birth: Birth?, _ keepsakes: Keepsakes) -> Life? {
         switch record.stage {
         case .gone: return nil
         case .clearing: return Life(record: record, leader: .concluded)
@@ -60,13 +66,27 @@ struct Inheritance {
             // Decided and never made: no process, and nothing to report of.
             guard let birth, birth.incarnation == record.incarnation else { return nil }
             guard let pidfd = proven(birth) else {
-                // Its number means it only as long as its own zombie has it.
-                let isZombie = ProcessTable.row(of: birth.pid)?.startTicks == birth.startTicks
-                return Life(
-                    record: record, leader: .ended(pid: isZombie ? birth.pid : nil), startTicks: birth.startTicks)
+                return ended(record, birth, keepsakes)
             }
             return Life(record: record, leader: .alive(pid: birth.pid, pidfd: pidfd), startTicks: birth.startTicks)
         }
+    }
+
+    private static func ended(_ record: LifeRecord, _ birth: Birth, _ keepsakes: Keepsakes) -> Life {
+        // Its number means it only as long as its own zombie has it.
+        let isZombie = ProcessTable.row(of: birth.pid)?.startTicks == birth.startTicks
+        var life = Life(
+            record: record, leader: .ended(pid: isZombie ? birth.pid : nil), startTicks: birth.startTicks)
+        var exit = qp_exit()
+        if isZombie, qp_reap(birth.pid, &exit) == 0, exit.pid == birth.pid {
+            // After an upgrade in place it was still our child.
+            life.exit = ChildExit(exit)
+        } else if isZombie, let exit = ChildExit(ofZombie: birth.pid, startTicks: birth.startTicks) {
+            life.exit = exit
+        } else if let ending = keepsakes[record.memory.id.name, birth.incarnation, birth.pid]?.ending {
+            life.exit = ChildExit(pid: birth.pid, ending: ending)
+        }
+        return life
     }
 
     /// A pidfd of exactly the process that wrote the birth, while it lives. The order matters: what the descriptor stands

@@ -63,6 +63,12 @@ public final class Launcher {
     }
 
     private let executable: String
+    /// Where it keeps what a successor of ours needs; nil: nowhere.
+    private let keeper: String?
+    /// Living agents that a launcher does not know from having made them: told to each when it starts.
+    var unknown: (_ tell: (Keepsake) -> Void) -> Void = { _ in }
+    /// Called once each new launcher knows them.
+    var isReady: () -> Void = {}
     private let loop: EventLoop
     private let mailbox: Mailbox<ProcessSpawner.Outcome>
     private let spawner: ProcessSpawner
@@ -81,9 +87,10 @@ public final class Launcher {
     /// Pids that are Foundation's to reap.
     public private(set) var launcherPids: Set<pid_t> = []
 
-    /// `executable`: absolute path of `agent-launcher`.
-    public init(executable: String, loop: EventLoop) throws {
+    /// `executable`: absolute path of `agent-launcher`; `keeper`: the socket of what it keeps (`Keeper.h`).
+    public init(executable: String, keeper: String? = nil, loop: EventLoop) throws {
         self.executable = executable
+        self.keeper = keeper
         self.loop = loop
         let mailbox = try Mailbox<ProcessSpawner.Outcome>()
         self.mailbox = mailbox
@@ -123,9 +130,18 @@ public final class Launcher {
     /// Lets the launcher go. Requests still waiting fail.
     public func close() {
         failAll("the supervisor is stopping")
+        tell(Self.notice(QP_NOTICE_DISMISS))
         dropChannel(kill: false)
         if let mailboxSource { loop.remove(mailboxSource) }
         mailboxSource = nil
+    }
+
+    /// The supervisor is about to execute another program, or could not: its end is not a loss then.
+    func announceUpgrade(_ isUnderWay: Bool) { tell(Self.notice(QP_NOTICE_UPGRADE, isUnderWay ? 1 : 0)) }
+
+    private func tell(_ notice: [UInt8], _ descriptors: [Int32] = []) {
+        guard case .open(let socket, _, _, _) = channel else { return }
+        _ = qp_send_with_fds(socket.raw, notice, notice.count, descriptors, Int32(descriptors.count))
     }
 
     // MARK: - Requests
@@ -234,7 +250,8 @@ public final class Launcher {
             return failAll("no socket for agent-launcher: \(PosixError.reason(errno))")
         }
         channel = .starting(socket: Descriptor(pair[0]), generation: generation)
-        spawner.start(executable: executable, socket: pair[1], generation: generation)
+        spawner.start(
+            executable: executable, arguments: keeper.map { [$0] } ?? [], socket: pair[1], generation: generation)
         watchForSilence()
     }
 
@@ -246,6 +263,8 @@ public final class Launcher {
             do {
                 let source = try loop.add(socket.raw, .readable) { [weak self] _ in self?.receive(from: socket) }
                 channel = .open(socket: socket, source: source, pid: pid, generation: number)
+                if keeper != nil { unknown { tell($0.message, [$0.pidfd, $0.output, $0.error]) } }
+                isReady()
                 pump()
             } catch {
                 channel = .absent

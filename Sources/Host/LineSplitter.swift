@@ -7,10 +7,17 @@ struct LineSplitter {
         var bytes: [UInt8]
         /// This piece continues the one before it.
         var continues: Bool
+        /// Bytes that had been fed when it ended, its newline included.
+        var end = 0
     }
 
     private var begun: [UInt8] = []
-    private var continues = false
+    /// What comes next is the rest of a line that was cut.
+    private(set) var continues = false
+    /// Bytes fed so far.
+    private(set) var total = 0
+
+    init(continues: Bool = false) { self.continues = continues }
 
     var isEmpty: Bool { begun.isEmpty && !continues }
 
@@ -18,6 +25,7 @@ struct LineSplitter {
         var rest = bytes[...]
         while let newline = rest.firstIndex(of: 10) {
             append(rest[..<newline], into: &lines)
+            total += 1
             end(into: &lines)
             rest = rest[rest.index(after: newline)...]
         }
@@ -35,17 +43,19 @@ struct LineSplitter {
         while begun.count + part.count > Self.maxLineBytes {
             let cut = part.index(part.startIndex, offsetBy: Self.maxLineBytes - begun.count)
             begun.append(contentsOf: part[..<cut])
-            lines.append(Line(bytes: begun, continues: continues))
+            total += part.distance(from: part.startIndex, to: cut)
+            lines.append(Line(bytes: begun, continues: continues, end: total))
             begun.removeAll(keepingCapacity: true)
             continues = true
             part = part[cut...]
         }
         begun.append(contentsOf: part)
+        total += part.count
     }
 
     private mutating func end(into lines: inout [Line]) {
         if begun.last == 13 { begun.removeLast() }
-        lines.append(Line(bytes: begun, continues: continues))
+        lines.append(Line(bytes: begun, continues: continues, end: total))
         begun.removeAll(keepingCapacity: true)
         continues = false
     }

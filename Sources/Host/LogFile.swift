@@ -5,8 +5,13 @@ import Foundation
 /// dropped and counted, and the file says so once it takes writes again.
 final class LogFile {
     let path: String
-    private let maxBytes: Int64
+    let maxBytes: Int64
     private let files: Int
+    /// Before bytes are appended: which file, its size now, and its size then.
+    var willAppend: ((_ inode: UInt64, _ start: Int64, _ end: Int64) -> Void)?
+    /// Before the file is emptied, because no second one is kept.
+    var willEmpty: (() -> Void)?
+    private var inode: UInt64 = 0
     private var descriptor: Descriptor?
     private var size: Int64 = 0
     /// Lines dropped since the last write that succeeded.
@@ -24,6 +29,9 @@ final class LogFile {
         self.maxBytes = maxBytes
         self.files = max(1, files)
     }
+
+    /// The current file and its predecessors.
+    var paths: [String] { [path] + (1..<max(files, 1)).map { "\(path).\($0)" } }
 
     /// Writes whole lines. Returns a complaint when trouble begins, once.
     func write(_ bytes: [UInt8], lines: Int) -> String? {
@@ -50,7 +58,9 @@ final class LogFile {
             if size > 0, size + Int64(bytes.count) > maxBytes { try rotate() }
             // In one write with what follows, so that a disk without room does not fill up with notes about itself.
             let note = gap == 0 ? "" : "\(Timestamp.now().text) 0 sup \(gap) lines lost: \(trouble ?? "")\n"
-            try append(Array(note.utf8) + bytes)
+            let whole = Array(note.utf8) + bytes
+            willAppend?(inode, size, size + Int64(whole.count))
+            try append(whole)
             gap = 0
             trouble = nil
             return nil
@@ -76,6 +86,7 @@ final class LogFile {
         try check(fstat(opened.raw, &info), "fstat", path)
         guard info.st_mode & S_IFMT == S_IFREG else { throw PosixError("open", path, code: EINVAL) }
         descriptor = opened
+        inode = UInt64(info.st_ino)
         size = Int64(info.st_size)
     }
 
@@ -99,6 +110,7 @@ final class LogFile {
 
     private func rotate() throws {
         if files == 1 {
+            willEmpty?()
             try check(ftruncate(descriptor!.raw, 0), "ftruncate", path)
             size = 0
             return

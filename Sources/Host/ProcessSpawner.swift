@@ -16,7 +16,7 @@ final class ProcessSpawner: Sendable {
     }
 
     private enum Job: Sendable {
-        case start(executable: String, socket: Int32, generation: Int)
+        case start(executable: String, arguments: [String], socket: Int32, generation: Int)
         case end
     }
 
@@ -32,8 +32,8 @@ final class ProcessSpawner: Sendable {
     }
 
     /// Starts `executable` with `socket` as its standard input; closes `socket` here in any case.
-    func start(executable: String, socket: Int32, generation: Int) {
-        submit(.start(executable: executable, socket: socket, generation: generation))
+    func start(executable: String, arguments: [String], socket: Int32, generation: Int) {
+        submit(.start(executable: executable, arguments: arguments, socket: socket, generation: generation))
     }
 
     /// Lets the thread end when its work is done. Launchers already running are not affected.
@@ -51,10 +51,11 @@ final class ProcessSpawner: Sendable {
             guard let job = jobs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) else { continue }
             switch job {
             case .end: return
-            case .start(let executable, let socket, let generation):
+            case .start(let executable, let arguments, let socket, let generation):
                 launchers.removeAll { !$0.isRunning }
                 let process = Process()
                 process.executableURL = URL(fileURLWithPath: executable)
+                process.arguments = arguments
                 process.environment = [:]
                 process.standardInput = FileHandle(fileDescriptor: socket, closeOnDealloc: false)
                 process.standardOutput = FileHandle.nullDevice

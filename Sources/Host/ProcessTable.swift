@@ -82,6 +82,22 @@ enum ProcessTable {
         }
     }
 
+    /// How a process ended that nobody has reaped yet, as wait(2) has it: the last field (52). nil: the kernel does not tell
+    /// us (it does to whoever may trace the process), or it is no zombie of that start any more.
+    static func exitStatus(ofZombie pid: pid_t, startTicks: UInt64) -> Int32? {
+        guard let bytes = readSmallFile("/proc/\(pid)/stat"), let row = ProcessRow(line: bytes),
+            row.startTicks == startTicks, row.state == UInt8(ascii: "Z"), mayTrace(pid),
+            let last = bytes.split(whereSeparator: { $0 == 32 || $0 == 10 }).last
+        else { return nil }
+        return Int32(String(decoding: last, as: UTF8.self))
+    }
+
+    /// Of others the kernel shows 0 in place of the status, which would mean success.
+    private static func mayTrace(_ pid: pid_t) -> Bool {
+        var info = stat()
+        return geteuid() == 0 || (stat("/proc/\(pid)", &info) == 0 && info.st_uid == geteuid())
+    }
+
     /// All processes we can see.
     static func rows() -> [ProcessRow] {
         guard let directory = opendir("/proc") else { return [] }

@@ -9,10 +9,10 @@ import Wire
 /// supervisor.lock     flock(2), content: pid of the holder
 /// control.sock        JSON-RPC                 notify.sock   sd_notify datagrams
 /// link.sock           supervisor link          keyring       keys of risk and venue agents
-/// cgroups             branches of the control groups in use
+/// cgroups             branches of the control groups in use      keeper.sock   what the launcher keeps
 /// w/                  sockets of the wires     logs/         NAME.log, NAME.log.1, …
 /// operator/           journal of operators' commands
-/// agents/NAME/        out.fifo, err.fifo, incarnation, stats
+/// agents/NAME/        out.fifo, err.fifo, out.spool, err.spool, incarnation, stats
 /// ```
 public final class RunDirectory {
     public let path: String
@@ -43,6 +43,7 @@ public final class RunDirectory {
 
     public var controlSocket: String { "\(path)/control.sock" }
     public var notifySocket: String { "\(path)/notify.sock" }
+    public var keeperSocket: String { "\(path)/keeper.sock" }
     public var keyring: String { "\(path)/\(KeyringFile.fileName)" }
     public var linkSocket: String { OperatorPort.linkPath(runDirectory: path) }
     public var operatorJournal: String { "\(path)/\(OperatorPort.journalName)" }

@@ -59,13 +59,15 @@ extension Supervisor {
             record(kind: "supervisor", message: complaint)
             console.line(complaint)
         }
+        // Before the groups go that counted it.
+        let accounts = inheritance.lives.compactMapValues(usage(ofEnded:))
         let isClear = containment.clearPredecessors { inheritance.keeps(agent: $0, incarnation: $1) }
         groups.tree.clearLeftovers(
             keeping: Set(inheritance.survivors.map { CgroupTree.groupName($0.id.name, $0.life.record.incarnation) }))
         for (id, life) in inheritance.lives.sorted(by: { $0.key < $1.key }) {
             switch life.leader {
             case .alive(let pid, let pidfd): adopt(id, life, pid, pidfd)
-            case .ended(let pid): mourn(id, life.record, pid, isClear: isClear)
+            case .ended(let pid): mourn(id, life, pid, accounts[id], isClear: isClear)
             // Its end is on record, and what it left behind is gone.
             case .concluded where isClear: break
             case .concluded: submit(.adopt(survivor(id, life.record, pid: nil, isReady: false)))
@@ -76,6 +78,36 @@ extension Supervisor {
             record(kind: "supervisor", message: message)
             console.line(message)
         }
+        // Our own launcher keeps them from now on; until it does, the one before it goes on.
+        launcher.unknown = { [unowned self] in tellLiving($0) }
+        launcher.isReady = { [unowned self] in
+            launcher.isReady = {}
+            inheritance.keepsakes.close()
+        }
+    }
+
+    private func usage(ofEnded life: Inheritance.Life) -> GroupUsage? {
+        guard case .ended = life.leader, let agent = agents[life.record.memory.id] else { return nil }
+        return groups.tree.findGroup(
+            agent: agent.name, incarnation: life.record.incarnation, limits: agent.limits)?.usage()
+    }
+
+    private func tellLiving(_ tell: (Launcher.Keepsake) -> Void) {
+        for agent in agents.values {
+            guard let process = agent.process, let pid = process.pid, let pidfd = exits.pidfd(of: pid) else { continue }
+            agent.log.withPipes { output, error in
+                tell(
+                    Launcher.Keepsake(
+                        agent: agent.name, incarnation: process.incarnation.number, pid: pid,
+                        orphanSignal: Self.orphanSignal(agent.plan.manifest), pidfd: pidfd, output: output,
+                        error: error))
+            }
+        }
+    }
+
+    /// SDK agents hear of it by their link, which knows an upgrade from a loss.
+    static func orphanSignal(_ manifest: Manifest) -> Int32 {
+        manifest.onSupervisorLoss == .stop && manifest.readiness == .exec ? manifest.stop.signal.number : 0
     }
 
     private func survivor(_ id: AgentID, _ record: LifeRecord, pid: pid_t?, isReady: Bool) -> Survivor {
@@ -103,12 +135,12 @@ extension Supervisor {
         agent.process = process
         agent.log.begin(incarnation: record.incarnation)
         do {
-            try exits.adopt(pid, pidfd) { [unowned self] in exited(id, incarnation, $0) }
+            try exits.adopt(pid, pidfd, startTicks: life.startTicks) { [unowned self] in exited(id, incarnation, $0) }
         } catch {
             // Unwatched it would run unsupervised: it must not run at all.
             complain(agent.name, "its process can't be watched, so it is ended: \(error)")
             _ = qp_pidfd_send_signal(pidfd.raw, SIGKILL)
-            return mourn(id, record, pid, isClear: false)
+            return mourn(id, life, pid, nil, isClear: false)
         }
         leaders[pid] = id
         adopted += 1
@@ -149,7 +181,10 @@ extension Supervisor {
     }
 
     /// It ended while nobody looked: reported now, and its policy decides.
-    private func mourn(_ id: AgentID, _ record: LifeRecord, _ pid: pid_t?, isClear: Bool) {
+    private func mourn(
+        _ id: AgentID, _ life: Inheritance.Life, _ pid: pid_t?, _ used: GroupUsage?, isClear: Bool
+    ) {
+        let record = life.record
         let incarnation = Incarnation(record.incarnation)
         guard let agent = runtime(of: id) else { return }
         var process = AgentRuntime.Process(incarnation: incarnation)
@@ -167,14 +202,9 @@ extension Supervisor {
             agent.process?.stage = .clearing
             submit(.treeEmpty(id, incarnation))
         }
-        submit(.exited(id, incarnation, ExitReport(ending(ofZombie: pid))))
-    }
-
-    /// After an upgrade in place it is still our child, and waits to be reaped.
-    private func ending(ofZombie pid: pid_t?) -> ExitReport.Ending {
-        var exit = qp_exit()
-        guard let pid, qp_reap(pid, &exit) == 0, exit.pid == pid else { return .unknown }
-        return exit.code == CLD_EXITED ? .exited(code: exit.status) : .signalled(exit.status)
+        let exit = life.exit ?? ChildExit(pid: pid ?? 0, ending: .unknown)
+        let hit = life.exit == nil && used == nil ? false : takeAccount(of: exit, for: agent, used: used)
+        submit(.exited(id, incarnation, ExitReport(exit.ending.reported, memoryLimitHit: hit)))
     }
 }
 

@@ -62,11 +62,7 @@ extension Supervisor {
                 supervisor: inheritedEnvironment),
             workingDirectory: agent.plan.folder)
         request.incarnation = incarnation.number
-        // SDK agents hear of it by their link, which knows an upgrade from a loss.
-        let manifest = agent.plan.manifest
-        if manifest.onSupervisorLoss == .stop, manifest.readiness == .exec {
-            request.orphanSignal = manifest.stop.signal.number
-        }
+        request.orphanSignal = Self.orphanSignal(agent.plan.manifest)
         // When the machine runs out of memory, an agent goes before the supervisor of all.
         request.oomScoreAdjustment = 200
         if agent.plan.manifest.limits.files == nil {
@@ -173,14 +169,8 @@ extension Supervisor {
         guard let agent = agents[id], agent.process?.incarnation == incarnation else { return }
         agent.log.drainAll()
         announce(agent, incarnation, exit.pid)
-        let ending: ExitReport.Ending =
-            switch exit.ending {
-            case .exited(let code): .exited(code: code)
-            case .signalled(let number, _): .signalled(number)
-            case .unknown: .unknown
-            }
         let hit = takeAccount(of: exit, for: agent)
-        submit(.exited(id, incarnation, ExitReport(ending, memoryLimitHit: hit)))
+        submit(.exited(id, incarnation, ExitReport(exit.ending.reported, memoryLimitHit: hit)))
         mayHaveOrphans = true
     }
 
@@ -257,6 +247,17 @@ extension Supervisor {
             agent.isExhausted = true
             record(kind: "exhausted", agent: id.name, message: "\(id) has no more input")
             hooks.exhausted(id.name)
+        }
+    }
+}
+
+extension ChildExit.Ending {
+    /// As the fleet hears of it.
+    var reported: ExitReport.Ending {
+        switch self {
+        case .exited(let code): .exited(code: code)
+        case .signalled(let number, _): .signalled(number)
+        case .unknown: .unknown
         }
     }
 }

@@ -66,8 +66,10 @@ extension Supervisor {
         for id in agents.keys { remember(id) }
         for agent in agents.values { agent.log.takeWaiting() }
         link.announceUpgrade()
+        launcher.announceUpgrade(true)
         let kept = [notify.handle] + sockets.handles + agents.values.flatMap(\.log.handles)
         let error = Handover.execute(options.program, CommandLine.arguments, keeping: kept)
+        launcher.announceUpgrade(false)
         record(kind: "upgrade", message: "upgrade failed, nothing has changed: \(error)")
         console.line("upgrade failed: \(error)")
     }

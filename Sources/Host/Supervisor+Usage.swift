@@ -16,8 +16,10 @@ extension Supervisor {
     }
 
     /// Takes down what the incarnation used; true when its memory limit ended it.
-    func takeAccount(of exit: ChildExit, for agent: AgentRuntime) -> Bool {
-        let used = agent.process?.group?.usage()
+    ///
+    /// - Parameter used: As its groups counted; nil: they are asked.
+    func takeAccount(of exit: ChildExit, for agent: AgentRuntime, used: GroupUsage? = nil) -> Bool {
+        let used = used ?? agent.process?.group?.usage()
         let verdict = MemoryVerdict(
             limit: agent.limits.limit("memory"), exit: exit, used: used,
             alarmed: agent.process?.memoryLimitHit ?? false)

@@ -109,7 +109,8 @@ public final class Supervisor {
         runDirectory = run
         loop = try EventLoop()
         exits = ExitWatch(loop: loop)
-        let launcher = try Launcher(executable: "\(options.programDirectory)/agent-launcher", loop: loop)
+        let launcher = try Launcher(
+            executable: "\(options.programDirectory)/agent-launcher", keeper: run.keeperSocket, loop: loop)
         self.launcher = launcher
         let exits = exits
         containment = Containment(loop: loop, runDirectory: run.path) {

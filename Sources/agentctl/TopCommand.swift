@@ -6,7 +6,7 @@ struct TopCommand: ParsableCommand {
         commandName: "top", abstract: "The status table, again and again, busiest agents first.",
         discussion: """
             On a terminal it is redrawn in place; keys: q ends it, c m r u n sort by CPU, memory, restarts, uptime, name.
-            Elsewhere it prints one table each interval.
+            Elsewhere it prints one table and ends; with -n that many, one each interval.
             """)
 
     @OptionGroup var socket: SocketOptions

@@ -69,6 +69,33 @@ import Wire
         #expect(numbers == Array(1...(numbers.last ?? 1)), "every line once, in order")
     }
 
+    @Test("it is no loss to an agent that goes with its supervisor, and a loss afterwards is one")
+    func isNoLoss() throws {
+        let (rig, program) = try rig()
+        try rig.agent("goes", SupervisorRig.sleeper, manifest: #""onSupervisorLoss": "stop""#)
+        try rig.start()
+        let goes = try rig.waitFor("goes", .running)
+        let started = try rig.status().supervisor.startedAt
+        try replace(program, by: try Binaries.path(of: "supervisor"))
+        #expect(try rig.call(.upgrade).refusal == nil)
+        try rig.wait("the new program serves") {
+            guard let client = ControlLine(path: "\(rig.path)/run/control.sock"),
+                let report = try? client.call(.status).report(StatusReport.self)
+            else { return false }
+            return report.supervisor.startedAt != started
+        }
+        rig.reconnect()
+        let same = try rig.waitFor("goes", .running)
+        #expect(same.pid == goes.pid && same.incarnation == 1)
+        // The new launcher has been told of it when it has made somebody else.
+        try rig.agent("more", SupervisorRig.sleeper, manifest: "")
+        #expect(try rig.call(.reload).refusal == nil)
+        _ = try rig.waitFor("more", .running)
+        #expect(try rig.agent("goes").pid == goes.pid)
+        try rig.killed()
+        try rig.wait("it goes") { ProcessTable.row(of: goes.pid ?? 0)?.isAlive != true }
+    }
+
     @Test("a bad program changes nothing, and the asker hears why")
     func refused() throws {
         let (rig, program) = try rig()

@@ -18,6 +18,7 @@
 #include <sys/xattr.h>
 
 #include "Crash.h"
+#include "Keeper.h"
 #include "Launch.h"
 #include "crc32c.h"
 #include "secret.h"
@@ -91,6 +92,9 @@ int qp_set_nonblocking(int fd);
 int qp_punch_hole(int fd, int64_t offset, int64_t bytes);
 /// fcntl(F_SETPIPE_SZ); best effort, returns the size granted.
 int qp_set_pipe_size(int fd, int bytes);
+/// splice(2) of what waits in a pipe to `*offset` of a file, which moves on; never waits for the pipe. Retries EINTR. Bytes
+/// are in one or the other at every moment, also when the caller is killed.
+ssize_t qp_splice_to_file(int pipe, int file, int64_t *offset, size_t count);
 
 /// Sends one message with descriptors attached (MSG_NOSIGNAL); retries EINTR. `count` <= QP_LAUNCH_MAX_FDS.
 ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count);
@@ -127,5 +131,6 @@ int qp_connect_unix(const char *path);
 int qp_birth_is_whole(const struct qp_birth *birth);
 /// The close-on-exec pair between supervisor and launcher (SOCK_SEQPACKET, send buffers for QP_LAUNCH_MAX_BYTES).
 int qp_launch_socketpair(int pair[2]);
-/// The launcher's whole life: serves requests from `socket` until end of file. Returns the exit code.
-int qp_launcher_serve(int socket);
+/// The launcher's whole life: serves requests from `socket` until end of file, then keeps what a successor of the supervisor
+/// needs (Keeper.h) if it has a path for that (else NULL). Returns the exit code.
+int qp_launcher_serve(int socket, const char *keeper);

@@ -73,7 +73,7 @@ struct qp_launch_request {
     uint32_t string_bytes;
     uint64_t id;
     uint64_t incarnation;
-    int32_t orphan_signal;  ///< what it gets when the supervisor's spawning thread ends; 0: nothing
+    int32_t orphan_signal;  ///< what it gets when the supervisor is gone (Keeper.h); 0: nothing
     uint32_t reserved;
     uint32_t argc;
     uint32_t envc;
