@@ -16,6 +16,8 @@ final class AgentRuntime {
         var group: AgentGroup?
         /// A v1 memory group ran into its limit.
         var memoryLimitHit = false
+        /// It was told that a child of it spoke and is not heard.
+        var hasUnheardChild = false
         /// The fleet has heard of it.
         var isAnnounced = false
         /// It was ready, or ran from its first instruction on.

@@ -11,6 +11,8 @@ public final class NotifySocket {
     static let maxAncestors = 16
     /// Datagrams of unknown senders that are kept while processes are being made.
     static let maxEarly = 256
+    /// How long: after that its number may be somebody else's.
+    static let earlyLimit = Nanoseconds.seconds(2)
 
     public let path: String
     /// Datagrams from processes that belong to no agent, or that nobody can read. Counted, never answered.
@@ -21,8 +23,12 @@ public final class NotifySocket {
     private let loop: EventLoop
     private let isAgent: (pid_t) -> Bool
     private let mayBeBorn: () -> Bool
+    /// Whether descendants of this leader may speak for it.
+    private let hearsDescendants: (_ leader: pid_t) -> Bool
+    /// A descendant spoke that may not.
+    private let unheard: (_ leader: pid_t, _ sender: pid_t) -> Void
     /// A new-born agent can be ready before the news of its birth is here; what it said waits for that.
-    private var early: [(sender: pid_t, message: NotifyMessage)] = []
+    private var early: [(sender: pid_t, message: NotifyMessage, at: Instant)] = []
     private let receive: (pid_t, NotifyMessage) -> Void
     private var source: EventLoop.Source?
 
@@ -32,6 +38,8 @@ public final class NotifySocket {
     init(
         path: String, inherited: Descriptor? = nil, loop: EventLoop, isAgent: @escaping (pid_t) -> Bool,
         mayBeBorn: @escaping () -> Bool = { false },
+        hearsDescendants: @escaping (_ leader: pid_t) -> Bool = { _ in true },
+        unheard: @escaping (_ leader: pid_t, _ sender: pid_t) -> Void = { _, _ in },
         receive: @escaping (_ leader: pid_t, NotifyMessage) -> Void
     ) throws {
         self.path = path
@@ -39,6 +47,8 @@ public final class NotifySocket {
         self.isAgent = isAgent
         self.mayBeBorn = mayBeBorn
         self.receive = receive
+        self.hearsDescendants = hearsDescendants
+        self.unheard = unheard
         if let inherited {
             descriptor = inherited
         } else {
@@ -72,9 +82,9 @@ public final class NotifySocket {
         if let leader = Self.leader(of: sender, isAgent: isAgent) {
             // What it said first is heard first.
             if !early.isEmpty { receiveEarly() }
-            receive(leader, message)
+            hear(message, from: sender, of: leader)
         } else if mayBeBorn(), early.count < Self.maxEarly {
-            early.append((sender, message))
+            early.append((sender, message, EventLoop.now()))
         } else {
             refused += 1
         }
@@ -83,16 +93,25 @@ public final class NotifySocket {
     /// To be called when a process has become known: it may have spoken already.
     public func receiveEarly() {
         let waiting = early
+        let now = EventLoop.now()
         early = []
-        for (sender, message) in waiting {
-            if let leader = Self.leader(of: sender, isAgent: isAgent) {
-                receive(leader, message)
+        for (sender, message, at) in waiting {
+            if now - at > Self.earlyLimit {
+                refused += 1
+            } else if let leader = Self.leader(of: sender, isAgent: isAgent) {
+                hear(message, from: sender, of: leader)
             } else if mayBeBorn() {
-                early.append((sender, message))
+                early.append((sender, message, at))
             } else {
                 refused += 1
             }
         }
+    }
+
+    private func hear(_ message: NotifyMessage, from sender: pid_t, of leader: pid_t) {
+        if sender == leader || hearsDescendants(leader) { return receive(leader, message) }
+        refused += 1
+        unheard(leader, sender)
     }
 
     /// The agent the sender is, or is part of: by session first (every agent leads one), then by ancestry.

@@ -100,12 +100,12 @@ extension Supervisor {
             if agent.process?.group?.tellsMembers != true {
                 agent.process?.startTicks = ProcessTable.row(of: pid)?.startTicks
             }
-            leaders[pid] = id
             do {
+                // An agent that was taken over and had this number before is told of first.
                 try exits.watch(pid) { [unowned self] in exited(id, incarnation, $0) }
+                leaders[pid] = id
             } catch {
                 // Unwatched it would run unsupervised: it must not run at all.
-                leaders[pid] = nil
                 _ = kill(pid, SIGKILL)
                 mayHaveOrphans = true
                 agent.process?.pid = nil
@@ -225,6 +225,15 @@ extension Supervisor {
     func linkPeer(_ pid: pid_t) -> LinkServer.Peer? {
         guard let id = leaders[pid], let process = agents[id]?.process, process.pid == pid else { return nil }
         return LinkServer.Peer(agent: id.name, incarnation: process.incarnation.number)
+    }
+
+    /// Once for each incarnation: whoever waits for READY in vain finds the reason in the log.
+    func complain(of sender: pid_t, in leader: pid_t) {
+        guard let id = leaders[leader], let agent = agents[id], agent.process?.hasUnheardChild == false else { return }
+        agent.process?.hasUnheardChild = true
+        agent.log.note(
+            "process \(sender), a child of it, spoke to NOTIFY_SOCKET and is not heard; "
+                + "exec the program, or set \"notifyAccess\": \"all\"")
     }
 
     func received(_ message: NotifyMessage, from leader: pid_t) {

@@ -144,6 +144,10 @@ public final class Supervisor {
             path: runDirectory.notifySocket, inherited: handover.notify, loop: loop,
             isAgent: { [unowned self] in leaders[$0] != nil },
             mayBeBorn: { [unowned self] in !launcher.isQuiet },
+            hearsDescendants: { [unowned self] in
+                leaders[$0].flatMap { agents[$0] }?.plan.manifest.notifyAccess == .all
+            },
+            unheard: { [unowned self] in complain(of: $1, in: $0) },
             receive: { [unowned self] in received($1, from: $0) })
         link = try LinkServer(
             path: runDirectory.linkSocket, loop: loop,

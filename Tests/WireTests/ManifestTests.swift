@@ -21,7 +21,7 @@ import Testing
         let text = """
             { "name": "SentimentX", "summary": "text to sentiment score", "role": "information", "locality": "local",
               "executable": "run", "arguments": ["-v"], "environment": {"LANG": "C"},
-              "readiness": "notify", "watchdogSeconds": 2,
+              "readiness": "notify", "notifyAccess": "all", "watchdogSeconds": 2,
               "inputs":  { "text":    { "type": "TextItem", "delivery": "stream", "optional": true } },
               "outputs": { "signals": { "type": "Signal",   "delivery": "stream" } },
               "restart": { "policy": "transient", "initialMs": 5, "maxMs": 20000, "multiplier": 1.5,
@@ -32,6 +32,7 @@ import Testing
               "sandbox": { "network": "none", "user": "nobody" }, "settings": { "a": [1, 2.5], "b": null } }
             """
         let manifest = try #require(FakeDisk(agents: ["x": text]).plan()["SentimentX"]).manifest
+        #expect(manifest.notifyAccess == .all)
         #expect(manifest.role == .information && manifest.readiness == .notify && manifest.watchdogMs == 2000)
         #expect(
             manifest.inputs == [InputDeclaration(name: "text", type: "TextItem", delivery: .stream, isOptional: true)])
@@ -58,6 +59,7 @@ import Testing
         ("name", "3", "a string is expected"), ("name", #""a b""#, "can't be an agent's name"),
         ("name", #""""#, "can't be an agent's name"), ("summary", "[]", "a string is expected"),
         ("role", #""alhpa""#, "did you mean \"alpha\"?"), ("role", "1", "a string is expected"),
+        ("notifyAccess", #""child""#, "legal: main, all"),
         ("locality", #""moon""#, "legal: local, cloud"), ("executable", "true", "a string is expected"),
         ("executable", #""""#, "an empty string"), ("arguments", #""-v""#, "a list is expected"),
         ("arguments", "[1]", "a string is expected"), ("environment", "[]", "an object is expected"),

@@ -21,6 +21,8 @@ public struct Manifest: Sendable, Hashable {
     public var enabled = true
     /// `readiness`: default `exec`, so that any program can be dropped in.
     public var readiness = Readiness.exec
+    /// `notifyAccess`: default `main`.
+    public var notifyAccess = NotifyAccess.main
     /// `watchdogSeconds`: nil means no watchdog. Needs `readiness: notify`.
     public var watchdogMs: Int?
     /// `start.timeoutSeconds`: from spawn to READY=1.

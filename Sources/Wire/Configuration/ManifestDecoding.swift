@@ -2,9 +2,8 @@ extension Manifest {
     /// Keys of agent.json and of the entries under `agents` in supervisor.json.
     static let keys = [
         "name", "summary", "role", "locality", "executable", "arguments", "environment", "enabled", "readiness",
-        "watchdogSeconds", "start", "inputs", "outputs", "restart", "stop", "onSupervisorLoss", "deadManSeconds",
-        "limits",
-        "sandbox", "settings",
+        "notifyAccess", "watchdogSeconds", "start", "inputs", "outputs", "restart", "stop", "onSupervisorLoss",
+        "deadManSeconds", "limits", "sandbox", "settings",
     ]
     /// Keys of `defaults` in supervisor.json: what can be the same for every agent.
     static let defaultKeys = [
@@ -50,6 +49,7 @@ extension Manifest {
             reader.strings("arguments", maxCount: ConfigurationRanges.maxArguments, &errors) ?? arguments
         enabled = reader.bool("enabled", &errors) ?? enabled
         readiness = reader.choice("readiness", &errors) ?? readiness
+        notifyAccess = reader.choice("notifyAccess", &errors) ?? notifyAccess
         watchdogMs = reader.milliseconds(
             fromSeconds: "watchdogSeconds", ConfigurationRanges.watchdogSeconds, &errors)
         readSettings(reader, &errors)

@@ -18,6 +18,14 @@ public enum Readiness: String, Sendable, Hashable, Codable, CaseIterable {
     case exec
 }
 
+/// Whose sd_notify datagrams count as the agent's (as `NotifyAccess=` of systemd.exec(5)).
+public enum NotifyAccess: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Those of the process that the supervisor started: a child can't keep a hung agent alive.
+    case main
+    /// Those of every process of the agent, for a script that starts the program that is ready.
+    case all
+}
+
 /// When an agent that ended is started again.
 public enum RestartPolicy: String, Sendable, Hashable, Codable, CaseIterable {
     /// Always.
