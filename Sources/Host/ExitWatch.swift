@@ -69,6 +69,8 @@ public final class ExitWatch {
     private struct Child {
         let pidfd: Descriptor
         let source: EventLoop.Source
+        /// Of a process that is not ours to reap: whom to tell. Its number may be given away before its end was told.
+        var foreign: ((ChildExit) -> Void)?
     }
 
     private let loop: EventLoop
@@ -83,6 +85,9 @@ public final class ExitWatch {
     ///
     /// Opening the pidfd cannot hit a stranger: a child's pid is not reused before it is reaped, and that happens here.
     public func watch(_ pid: pid_t, onExit: @escaping (ChildExit) -> Void) throws {
+        if let gone = children[pid], let foreign = gone.foreign {
+            finish(gone, ChildExit(pid: pid, ending: ChildExit.Ending(toldBy: gone.pidfd) ?? .unknown), foreign)
+        }
         precondition(children[pid] == nil, "pid \(pid) is watched once: only its reaping frees the number")
         let pidfd = Descriptor(try check(qp_pidfd_open(pid), "pidfd_open", "\(pid)"))
         let source = try loop.add(pidfd.raw, .readable) { [weak self] _ in self?.reap(pid, onExit) }
@@ -100,7 +105,7 @@ public final class ExitWatch {
         let source = try loop.add(pidfd.raw, .readable) { [weak self] readiness in
             self?.conclude(pid, startTicks, readiness, onExit)
         }
-        children[pid] = Child(pidfd: pidfd, source: source)
+        children[pid] = Child(pidfd: pidfd, source: source, foreign: onExit)
     }
 
     /// After an upgrade in place an adopted process is still our child; otherwise somebody else reaps it, and only then

@@ -97,6 +97,30 @@ struct EventLoopTests {
     }
 }
 
+@Suite("Exit watch: numbers that were given away", .serialized)
+struct ExitWatchTests {
+    @Test func anEndThatWasNotToldYetIsToldWhenItsNumberReturns() throws {
+        let rig = try LauncherRig()
+        let exits = ExitWatch(loop: rig.loop)
+        let request = LaunchRequest(
+            executable: "/bin/sleep", arguments: ["sleep", "1000"], environment: [:], workingDirectory: "/")
+        // Taken over, ended and reaped by somebody else; the loop has not come round to it.
+        let old = try #require(try rig.launch(request).pid)
+        let pidfd = Descriptor(qp_pidfd_open(old))
+        kill(old, SIGKILL)
+        _ = try rig.reap(old)
+        // Its number is another one's by now.
+        let new = try #require(try rig.launch(request).pid)
+        var told: [String] = []
+        try exits.adopt(new, pidfd, startTicks: 1) { told.append("old \($0.pid)") }
+        try exits.watch(new) { told.append("new \($0.ending)") }
+        #expect(told == ["old \(new)"])
+        kill(new, SIGTERM)
+        #expect(try rig.loop.run(untilMs: 10_000) { told.count > 1 })
+        #expect(told.last == "new signalled(15, dumpedCore: false)")
+    }
+}
+
 @Suite("Notify socket", .serialized)
 struct NotifySocketTests {
     @Test func onlyAgentsAndTheirDescendantsAreHeard() throws {
