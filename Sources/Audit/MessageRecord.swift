@@ -44,14 +44,37 @@ public struct MessageRecord: Sendable {
         self.anchor = anchor
     }
 
-    /// From a journal; nil if the record is no message of this version.
+    /// A message that the agent sent, from its journal; nil if the record is none of this version.
     public init?(_ record: JournalRecord, agent: String) {
         guard record.type == .sentFrame else { return nil }
-        let header = record.payload.withUnsafeBytes { try? Header(frame: $0) }
-        guard let header else { return nil }
+        self.init(record, agent: agent, ports: JournalPorts())
+    }
+
+    /// A message that the agent sent, or that a durable agent was given, from its journal; nil if the record is none of this
+    /// version, or not `wanted`.
+    init?(
+        _ record: JournalRecord, agent: String, ports: JournalPorts, wanted: (Header) -> Bool = { _ in true }
+    ) {
+        var input: InputRecord?
+        var start = 0
+        if record.type == .input {
+            guard let read = InputRecord(record.payload), read.kind == .message else { return nil }
+            (input, start) = (read, InputRecord.byteCount)
+        } else if record.type != .sentFrame {
+            return nil
+        }
+        let header = record.payload.withUnsafeBytes {
+            try? Header(frame: UnsafeRawBufferPointer(rebasing: $0[start...]))
+        }
+        guard let header, wanted(header) else { return nil }
         self.init(
             agent: agent, incarnation: record.epoch, header: header,
-            payload: Array(record.payload.dropFirst(Header.byteCount)), anchor: record.anchor)
+            payload: Array(record.payload.dropFirst(start + Header.byteCount)),
+            // When it was done with it, only a flight recorder tells.
+            reception: input.map {
+                Reception(
+                    wire: ports.wire(from: header.output, toInput: $0.port), receivedAt: $0.now, handledAt: $0.now)
+            }, anchor: record.anchor)
     }
 
     /// From a flight recorder.
@@ -63,18 +86,20 @@ public struct MessageRecord: Sendable {
             anchor: anchor)
     }
 
-    /// What tells messages apart. The times are in it because counts begin anew when the supervisor does.
+    /// What tells messages apart. Where the trace began is in it because counts begin anew when the supervisor does; the
+    /// incarnation and the time of sending are not, because a durable wire sends a message again under later ones.
     struct Identity: Hashable {
         var output: OutputID
-        var incarnation: UInt64
         var sequence: UInt64
-        var sentAt: Instant
+        var trace: TraceID
+        var originAt: Instant
+
+        init(_ header: Header) {
+            (output, sequence, trace, originAt) = (header.output, header.sequence, header.trace, header.originAt)
+        }
     }
 
-    var identity: Identity {
-        Identity(
-            output: header.output, incarnation: header.incarnation, sequence: header.sequence, sentAt: header.sentAt)
-    }
+    var identity: Identity { Identity(header) }
 
     /// Decoded; of a cut payload, the fields that are whole. Nil if it can't be decoded.
     public var message: Payload? { PartialPayload.decode(header, payload, isCut: isCut) }

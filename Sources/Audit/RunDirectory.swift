@@ -23,14 +23,33 @@ struct RunDirectory {
         return names.sorted()
     }
 
-    /// Hands every message in an agent's journal to `body`, oldest first. Returns what is wrong with the journal;
-    /// messages before the damage have been handed over.
+    /// Hands every message that an agent sent to `body`, oldest first, from its journal. Returns what is wrong with the
+    /// journal; messages before the damage have been handed over.
     func readJournal(of agent: String, _ body: (MessageRecord) -> Void) -> String? {
+        readRecords(of: agent) { record, _ in
+            if let message = MessageRecord(record, agent: agent) { body(message) }
+        }
+    }
+
+    /// The same with what a durable agent was given, of messages that are `wanted`. The names of its ports go to `names`.
+    func readMessages(
+        of agent: String, names: (JournalPorts) -> Void = { _ in }, wanted: (Header) -> Bool,
+        _ body: (MessageRecord) -> Void
+    ) -> String? {
+        readRecords(of: agent) { record, ports in
+            if record.type == .snapshot { names(ports) }
+            if let message = MessageRecord(record, agent: agent, ports: ports, wanted: wanted) { body(message) }
+        }
+    }
+
+    private func readRecords(of agent: String, _ body: (JournalRecord, JournalPorts) -> Void) -> String? {
         var reader = JournalReader(
             directory: RunJournals.directory(of: agent, runDirectory: path), identity: agent)
+        var ports = JournalPorts()
         do throws(JournalError) {
             while let record = try reader.next() {
-                if let message = MessageRecord(record, agent: agent) { body(message) }
+                ports.note(record)
+                body(record, ports)
             }
             return nil
         } catch {
@@ -45,7 +64,12 @@ struct RunDirectory {
 
     /// Hands an agent's page of counters to `body`; nil if it has none that can be read.
     func readStats<Value>(of agent: String, _ body: (StatsPageView) -> Value) -> Value? {
-        let file = open("\(path)/agents/\(agent)/\(StatsPage.fileName)", O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        Self.readStats(folder: "\(path)/agents/\(agent)", body)
+    }
+
+    /// `folder`: the agent's.
+    static func readStats<Value>(folder: String, _ body: (StatsPageView) -> Value) -> Value? {
+        let file = open("\(folder)/\(StatsPage.fileName)", O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else { return nil }
         defer { close(file) }
         let size = Int(lseek(file, 0, SEEK_END))

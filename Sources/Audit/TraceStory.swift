@@ -116,6 +116,12 @@ public struct TraceStory: Sendable {
                 hop.payload = record.message ?? hop.payload
                 hop.isCut = record.isCut
             }
+            // Its sender's own record tells when it was first sent, and by which incarnation.
+            let isFirst = record.reception == nil || (hop.producer == nil && record.header.sentAt < hop.header.sentAt)
+            if isFirst {
+                hop.header = record.header
+                hop.sentUnixNs = record.anchor.unixNs(of: record.header.sentAt)
+            }
             if let reception = record.reception {
                 hop.add(
                     Delivery(
@@ -123,10 +129,9 @@ public struct TraceStory: Sendable {
                         port: reception.wire.isEmpty
                             ? nil
                             : String(reception.wire.drop { $0 != ">" }.dropFirst().dropFirst(record.agent.count + 1)),
-                        receivedAt: reception.receivedAt, handledAt: reception.handledAt,
-                        wire: reception.receivedAt - record.header.sentAt))
-                if hop.output == nil, reception.wire.contains(">") {
-                    hop.output = String(reception.wire.prefix { $0 != ">" })
+                        receivedAt: reception.receivedAt, handledAt: reception.handledAt, wire: .zero))
+                if hop.output == nil, let end = reception.wire.firstIndex(of: ">"), end > reception.wire.startIndex {
+                    hop.output = String(reception.wire[..<end])
                 }
             } else {
                 hop.producer = record.agent
@@ -135,6 +140,9 @@ public struct TraceStory: Sendable {
         }
         return hops.values.map { hop in
             var hop = hop
+            for index in hop.deliveries.indices {
+                hop.deliveries[index].wire = hop.deliveries[index].receivedAt - hop.header.sentAt
+            }
             hop.producer = hop.producer ?? hop.output.flatMap { PortID($0)?.agent }
             hop.deliveries.sort { ($0.receivedAt, $0.agent) < ($1.receivedAt, $1.agent) }
             return hop
@@ -191,12 +199,16 @@ public struct TraceStory: Sendable {
 }
 
 extension TraceStory.Hop {
-    /// A message that was resent and received twice is one delivery each time.
+    /// A message that was resent and received twice is one delivery each time; one that a journal and a flight recorder
+    /// tell is one, and the recorder knows when it was handled.
     fileprivate mutating func add(_ delivery: TraceStory.Delivery) {
-        let isKnown = deliveries.contains {
-            $0.agent == delivery.agent && $0.port == delivery.port && $0.receivedAt == delivery.receivedAt
+        let known = deliveries.firstIndex {
+            $0.agent == delivery.agent && $0.receivedAt == delivery.receivedAt
+                && ($0.port == delivery.port || $0.port == nil || delivery.port == nil)
         }
-        if !isKnown { deliveries.append(delivery) }
+        guard let known else { return deliveries.append(delivery) }
+        deliveries[known].port = deliveries[known].port ?? delivery.port
+        deliveries[known].handledAt = max(deliveries[known].handledAt, delivery.handledAt)
     }
 }
 

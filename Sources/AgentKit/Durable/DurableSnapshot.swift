@@ -72,6 +72,8 @@ struct ReplayContext: Codable, Equatable, Sendable {
         var type: UInt16
         /// What it sends is in the journal.
         var isJournaled = false
+        /// "Agent.port" at the other ends, for whoever reads the journal; a replay needs none.
+        var peers: [String]?
     }
 
     var name: String

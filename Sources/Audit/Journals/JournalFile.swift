@@ -53,12 +53,14 @@ public struct JournalFile: Sendable {
         var reader = JournalReader(directory: directory, identity: identity)
         var kept: [RecordLine] = []
         var start = 0
+        var ports = JournalPorts()
         defer { for index in 0..<kept.count { body(kept[(start + index) % kept.count]) } }
         do throws(JournalError) {
             while let record = try reader.next() {
                 if record.sequence > filter.range.upperBound { return nil }
+                ports.note(record)
                 guard record.sequence >= filter.range.lowerBound else { continue }
-                let line = RecordLine(record, agent: agent)
+                let line = RecordLine(record, agent: agent, ports: ports)
                 guard filter.takes(line) else { continue }
                 guard let last = filter.last else {
                     body(line)
@@ -83,8 +85,20 @@ public struct JournalFile: Sendable {
         let survey = JournalSurvey(directory: directory, identity: identity) {
             statistics.add(RecordLine($0, agent: agent))
         }
-        statistics.finish(survey)
+        statistics.finish(survey, acknowledged: acknowledged(incarnation: statistics.incarnations.last?.epoch))
         return statistics
+    }
+
+    /// What the page of counters beside the journal says of each durable wire that leaves; nothing where it is of another
+    /// incarnation than the journal's last, or away.
+    private func acknowledged(incarnation: UInt64?) -> [String: UInt64] {
+        let folder = String(directory.dropLast(JournalWriter.directoryName.count + 1))
+        let acked = RunDirectory.readStats(folder: folder) { page -> [String: UInt64] in
+            guard page[.incarnation] == incarnation else { return [:] }
+            let wires = (0..<page.wireCount).map { page.wire($0) }.filter { $0[.sends] == 1 && $0[.isDurable] == 1 }
+            return Dictionary(wires.map { ($0.name, $0[.acked]) }, uniquingKeysWith: { first, _ in first })
+        }
+        return acked ?? [:]
     }
 
     private static func isFolder(_ path: String) -> Bool {

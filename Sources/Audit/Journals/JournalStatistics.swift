@@ -18,9 +18,11 @@ public struct JournalStatistics: Sendable {
     public private(set) var times: ClosedRange<Int64>?
     /// Record at which the last snapshot begins; 0: none.
     public private(set) var lastSnapshot: UInt64 = 0
-    /// Messages sent since that no acknowledgement is on record for; nil where the journal does not say.
-    public private(set) var sentSinceSnapshot = 0
+    /// Of each durable wire that leaves: what its consumer has not acknowledged.
+    public private(set) var unacked: [UnackedMessages] = []
     private var isInSnapshot = false
+    private var ports = JournalPorts()
+    private var count = UnackedCount()
 
     init(agent: String, directory: String) {
         self.agent = agent
@@ -44,16 +46,16 @@ public struct JournalStatistics: Sendable {
             times = min(times?.lowerBound ?? at, at)...max(times?.upperBound ?? at, at)
         }
         let isSnapshot = record.type.name == "snapshot"
-        if isSnapshot, !isInSnapshot {
-            lastSnapshot = record.sequence
-            sentSinceSnapshot = 0
-        }
+        if isSnapshot, !isInSnapshot { lastSnapshot = record.sequence }
         isInSnapshot = isSnapshot
-        if record.type == .sentFrame { sentSinceSnapshot += 1 }
+        ports.note(record)
+        if record.type == .sentFrame, let message = line.message { count.note(message.header) }
     }
 
-    mutating func finish(_ survey: JournalSurvey) {
+    /// `acknowledged`: by wire, as the page of counters has it.
+    mutating func finish(_ survey: JournalSurvey, acknowledged: [String: UInt64]) {
         self.survey = survey
+        unacked = count.result(ports, pages: acknowledged)
     }
 
     /// "NeuralArb: 1,204 records in 2 segments, every checksum and link matches", or what is wrong, a line each.
@@ -80,7 +82,7 @@ public struct JournalStatistics: Sendable {
     public var text: String {
         var lines = ["\(agent)  \(directory)"]
         func add(_ name: String, _ value: String) {
-            lines.append("  " + name + String(repeating: " ", count: max(1, 14 - name.count)) + value)
+            lines.append("  " + name + String(repeating: " ", count: max(1, 16 - name.count)) + value)
         }
         let segments = survey?.segments ?? []
         add(
@@ -100,9 +102,8 @@ public struct JournalStatistics: Sendable {
         if let times {
             add("time", "\(WallTime.text(unixNs: times.lowerBound)) to \(WallTime.text(unixNs: times.upperBound))")
         }
-        add(
-            "last snapshot",
-            lastSnapshot == 0 ? "none" : "record \(lastSnapshot), \(sentSinceSnapshot) messages sent since")
+        add("last snapshot", lastSnapshot == 0 ? "none" : "record \(lastSnapshot)")
+        for (index, wire) in unacked.enumerated() { add(index == 0 ? "unacknowledged" : "", wire.text) }
         if let torn = survey?.tornTail { add("unfinished", "\(torn)") }
         for problem in problems { add("problem", "\(problem)") }
         return lines.joined(separator: "\n")
@@ -137,7 +138,7 @@ public struct JournalStatistics: Sendable {
             "firstAt": times.map { .string(WallTime.text(unixNs: $0.lowerBound)) } ?? .null,
             "lastAt": times.map { .string(WallTime.text(unixNs: $0.upperBound)) } ?? .null,
             "lastSnapshot": lastSnapshot == 0 ? .null : .integer(Int64(clamping: lastSnapshot)),
-            "sentSinceSnapshot": .integer(Int64(sentSinceSnapshot)),
+            "unacknowledged": .array(unacked.map(\.json)),
             "unfinishedBytes": .integer(Int64(survey?.tornTail?.bytes ?? 0)),
             "problems": .array(
                 problems.map {

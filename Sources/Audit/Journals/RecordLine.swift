@@ -4,29 +4,53 @@ import Wire
 /// One record of a journal, for people and programs.
 public struct RecordLine: Sendable {
     public var record: JournalRecord
-    /// A message, where the record is one.
+    /// A message, where the record is one: sent, or given to the agent.
     public var message: MessageRecord?
+    /// Of an event that a durable agent was given.
+    public var input: InputRecord?
     /// What an operator commanded or what came of it, where the record is that.
     public var operation: OperationRecord?
     /// Unix time in nanoseconds at which it was written, where the record tells.
     public var unixNs: Int64?
 
-    /// `agent`: whose journal it is.
-    public init(_ record: JournalRecord, agent: String) {
+    /// `agent`: whose journal it is; `ports`: what the records before it say of its ports.
+    public init(_ record: JournalRecord, agent: String, ports: JournalPorts = JournalPorts()) {
         self.record = record
-        message = MessageRecord(record, agent: agent)
+        message = MessageRecord(record, agent: agent, ports: ports)
+        if record.type == .input { input = InputRecord(record.payload) }
         operation = OperationRecord(record)
-        unixNs =
-            message.map { record.anchor.unixNs(of: $0.reception?.receivedAt ?? $0.header.sentAt) }
-            ?? operation?.unixNs
+        let at = input?.now ?? message?.header.sentAt
+        unixNs = at.map { record.anchor.unixNs(of: $0) } ?? operation?.unixNs
     }
 
     /// What happened, in a few words.
     var summary: String {
+        if record.type == .position, let position = PositionRecord(record.payload) {
+            return "input \(position.port) stands at #\(position.applied) of incarnation \(position.senderEpoch)"
+        }
+        if let input, input.kind != .message { return event(input) }
         guard let message else { return operation?.text ?? "" }
         let words =
             message.message.map { PayloadSummary.text($0) } ?? "\(message.header.payloadType.name) that does not decode"
-        return "\(PayloadSummary.step(message.header.payloadType)) #\(message.header.sequence) \(words)"
+        let told = "\(PayloadSummary.step(message.header.payloadType)) #\(message.header.sequence) \(words)"
+        guard let input else { return told }
+        let wire = message.reception?.wire ?? ""
+        return (wire.isEmpty ? "on input \(input.port)" : wire) + "  " + told + verdict(input)
+    }
+
+    private func event(_ input: InputRecord) -> String {
+        switch input.kind {
+        case .timer: "timer \(input.timer)"
+        case .start: "start"
+        case .turn: "turn"
+        case .stop: "stop"
+        case .message: "message"
+        }
+    }
+
+    private func verdict(_ input: InputRecord) -> String {
+        guard let verdict = ApprovalVerdict(rawValue: input.verification), verdict != .notAsked else { return "" }
+        return verdict == .valid ? "  (approved)" : "  (NOT APPROVED: \(verdict.reason))"
     }
 
     /// "12  3  sent  2026-11-22T11:35:17.039123Z  412 B  proposal #7 momentum: …": sequence, incarnation, type, time, size.
@@ -45,6 +69,16 @@ public struct RecordLine: Sendable {
         add("type", .string(record.type.name))
         add("at", unixNs.map { .string(WallTime.text(unixNs: $0)) } ?? .null)
         add("bytes", .integer(Int64(record.payload.count)))
+        if let input {
+            add("event", .string("\(input.kind)"))
+            add("now", .string("\(input.now.nanoseconds)"))
+            if input.kind == .timer { add("timer", .string("\(input.timer)")) }
+            if input.kind == .message {
+                add("port", .integer(Int64(input.port)))
+                add("wire", message?.reception.map { .string($0.wire) } ?? .null)
+                add("approval", ApprovalVerdict(rawValue: input.verification).map { .string("\($0)") } ?? .null)
+            }
+        }
         if let message {
             let header = message.header
             add("payload", .string(header.payloadType.name))

@@ -18,25 +18,30 @@ struct OrderAssembly {
     /// Records whose clocks differ by less are of one boot; corrections of the wall clock are far smaller.
     private static let sameBoot: UInt64 = 60_000_000_000
 
-    init(proposalID: String) {
+    /// Signals that the proposal weighed, of traces of their own.
+    private let weighed: Set<MessageRecord.Identity>
+
+    init(proposalID: String, weighed: Set<MessageRecord.Identity>) {
         self.proposalID = proposalID
+        self.weighed = weighed
     }
 
     /// Takes what is about the proposal, and what led to the proposal itself.
     mutating func add(_ story: TraceStory) {
         var wanted: Set<Int> = []
-        for (index, hop) in story.hops.enumerated() where hop.payload?.identifiers.proposal == proposalID {
+        for (index, hop) in story.hops.enumerated() {
+            let isWeighed = weighed.contains(MessageRecord.Identity(hop.header))
+            guard isWeighed || hop.payload?.identifiers.proposal == proposalID else { continue }
             wanted.insert(index)
-            guard case .proposal = hop.payload else { continue }
-            var at = hop.cause?.hop
-            while let ancestor = at, wanted.insert(ancestor).inserted { at = story.hops[ancestor].cause?.hop }
+            guard isWeighed || hop.header.payloadType == .proposal else { continue }
+            var first = index
+            while let ancestor = story.hops[first].cause?.hop, wanted.insert(ancestor).inserted { first = ancestor }
+            // Where a receipt is not on record, the event that began the trace is still what it came of.
+            if story.hops[first].cause == nil, story.isComplete { wanted.insert(0) }
         }
         for index in wanted.sorted() {
             let hop = story.hops[index]
-            let identity = MessageRecord.Identity(
-                output: hop.header.output, incarnation: hop.header.incarnation, sequence: hop.header.sequence,
-                sentAt: hop.header.sentAt)
-            guard known.insert(identity).inserted else { continue }
+            guard known.insert(MessageRecord.Identity(hop.header)).inserted else { continue }
             candidates.append(
                 Candidate(kind: Self.kind(hop), hop: hop, cause: hop.cause.map { story.hops[$0.hop] }))
         }
@@ -80,7 +85,9 @@ struct OrderAssembly {
     private static func answers(_ later: Candidate, _ earlier: Candidate) -> Bool {
         switch (later.kind, earlier.kind) {
         case (.signal, .event), (.proposal, .event), (.proposal, .signal), (.event, .event), (.signal, .signal):
-            guard let cause = later.cause else { return false }
+            guard let cause = later.cause else {
+                return earlier.hop.isOrigin && earlier.hop.header.trace == later.hop.header.trace
+            }
             return cause.header == earlier.hop.header
         case (.sizing, .proposal), (.decision, .sizing), (.order, .decision): return true
         case (.report, .order), (.fill, .order):

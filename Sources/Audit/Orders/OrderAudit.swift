@@ -39,18 +39,28 @@ public struct OrderAudit: Sendable {
     public static func load(runDirectory: String, id: String) throws(AuditError) -> OrderAudit {
         let run = RunDirectory(path: runDirectory)
         var found = OrderRecords(id: id)
-        for agent in try run.agents() { _ = run.readJournal(of: agent) { found.add($0) } }
+        let agents = try run.agents()
+        for agent in agents {
+            _ = run.readMessages(of: agent, wanted: { $0.payloadType.isOnOrderPath }) { found.add($0) }
+        }
         guard let proposal = found.proposal else { throw .noOrder(id, directory: runDirectory) }
-        let traces = found.traces(of: proposal)
+        var weighed = WeighedSignals(proposalID: proposal)
+        if let agent = found.producer(of: proposal) {
+            _ = run.readMessages(of: agent, wanted: { [.signal, .proposal].contains($0.payloadType) }) {
+                weighed.add($0)
+            }
+        }
+        let traces = found.traces(of: proposal).union(weighed.signals.map(\.trace))
         let records = try RunRecords(run, traces: traces)
         let stories = traces.compactMap {
             TraceStory(trace: $0, records: records.records, outputNames: records.outputNames)
         }
-        return OrderAudit(proposalID: proposal, stories: stories, notes: records.notes)
+        return OrderAudit(proposalID: proposal, stories: stories, weighed: weighed.signals, notes: records.notes)
     }
 
-    init(proposalID: String, stories: [TraceStory], notes: [String]) {
-        var assembly = OrderAssembly(proposalID: proposalID)
+    /// `weighed`: signals behind the proposal that came with other traces than its own.
+    init(proposalID: String, stories: [TraceStory], weighed: Set<MessageRecord.Identity> = [], notes: [String]) {
+        var assembly = OrderAssembly(proposalID: proposalID, weighed: weighed)
         for story in stories { assembly.add(story) }
         self.proposalID = proposalID
         steps = assembly.steps()
@@ -87,7 +97,7 @@ public struct OrderAudit: Sendable {
             case let many: notes.append("\(many) messages with its \(name) are on record")
             }
         }
-        if let first = steps.first, first.kind != .event {
+        if count(.event) == 0 {
             notes.append("the market event behind it has left the flight recorders")
         }
         var answered: Set<String> = []
@@ -111,6 +121,7 @@ struct OrderRecords {
     let id: String
     private(set) var proposal: String?
     private var tracesByProposal: [String: Set<TraceID>] = [:]
+    private var producers: [String: String] = [:]
 
     init(id: String) {
         self.id = id
@@ -123,7 +134,11 @@ struct OrderRecords {
         guard !proposal.isEmpty else { return }
         if proposal == id || order == id { self.proposal = proposal }
         tracesByProposal[proposal, default: []].insert(record.header.trace)
+        if record.reception == nil, record.header.payloadType == .proposal { producers[proposal] = record.agent }
     }
+
+    /// The agent whose journal has the proposal as sent.
+    func producer(of proposal: String) -> String? { producers[proposal] }
 
     func traces(of proposal: String) -> Set<TraceID> { tracesByProposal[proposal] ?? [] }
 }

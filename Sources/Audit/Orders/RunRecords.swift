@@ -13,7 +13,12 @@ struct RunRecords {
         let agents = try run.agents()
         outputNames = run.outputNames(agents)
         for agent in agents {
-            let problem = run.readJournal(of: agent) { if traces.contains($0.header.trace) { records.append($0) } }
+            let problem = run.readMessages(
+                of: agent, names: { outputNames.merge($0.outputNames) { known, _ in known } },
+                wanted: { traces.contains($0.trace) }
+            ) {
+                records.append($0)
+            }
             if let problem { notes.append(problem) }
             guard let recorder = run.recorder(of: agent) else { continue }
             for wire in recorder.edges {
