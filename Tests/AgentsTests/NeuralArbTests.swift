@@ -276,6 +276,41 @@ private func proposals(_ sent: [AgentBench<NeuralArb>.Sent]) -> [Proposal] {
         #expect(bench.counters["proposals blocked"] == 1)
     }
 
+    /// Killed and restored before any of its events, it proposes what it proposes without that: quotes, signals of the symbol
+    /// and of the whole market, decisions, fills, timers.
+    @Test(arguments: [1, 7]) func itReplaysFromItsState(interval: Int) throws {
+        var (bench, time) = try warm(["cooldownMs": .number(100)])
+        var open: [Proposal] = []
+        for step in 0..<400 {
+            time += second / 10
+            let mid = 100 + Double(step % 7) * 0.002 - Double(step % 3) * 0.003
+            var sent = bench.receive(quote(mid, at: time), on: "quotes")
+            let score = Double(step % 11) - 5
+            switch step % 4 {
+            case 0: sent += bench.receive(signal(score, at: time), on: "signals")
+            case 1: sent += bench.receive(signal(score, at: time, name: "sentiment", symbol: "*"), on: "signals")
+            case 2: sent += bench.receive(signal(score, at: time + second / 20), on: "signals")
+            default: bench.advance(by: .milliseconds(100))
+            }
+            open += proposals(sent)
+            guard step % 5 == 0, let proposal = open.popLast() else { continue }
+            var decision = RiskDecision()
+            (decision.proposalID, decision.kind) = (proposal.proposalID, step % 3 == 0 ? .block : .approve)
+            decision.quantityE8 = 100_000_000
+            bench.receive(.riskDecision(decision), on: "decisions")
+            guard decision.kind == .approve else { continue }
+            var report = ExecutionReport()
+            (report.executionID, report.orderID) = ("\(proposal.proposalID)/1#1", "\(proposal.proposalID)/1")
+            (report.proposalID, report.strategy, report.symbol) = (proposal.proposalID, "NeuralArb", "S")
+            (report.side, report.status) = (proposal.side, .filled)
+            (report.lastPriceE8, report.lastQuantityE8) = (10_000_000_000, 100_000_000)
+            for _ in 0...step % 2 { bench.receive(.executionReport(report), on: "reports") }
+        }
+        bench.stop()
+        #expect(bench.counters["fills", default: 0] > 0 && bench.counters["fills repeated", default: 0] > 0)
+        try bench.checkReplay(restoringEvery: interval)
+    }
+
     @Test func withoutAnAnswerItExpires() throws {
         var (bench, time) = try warm(["cooldownMs": .number(0), "maxQuoteAgeMs": .number(600_000)])
         #expect(proposals(bench.receive(signal(4, at: time), on: "signals")).count == 1)

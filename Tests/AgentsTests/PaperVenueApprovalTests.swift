@@ -3,6 +3,7 @@ import Market
 import Testing
 import Wire
 
+@testable import LiquidityFlow
 @testable import PaperVenue
 
 /// Orders that no risk agent stands behind.
@@ -54,5 +55,32 @@ import Wire
         let reports = venue.advance(50)
         #expect(reports.statuses == [.rejected])
         #expect(reports.only?.reason == Refusal.expired.rawValue)
+    }
+
+    /// The risk agent was down past the end of an approval in flight, and its successor sends it again: execution sends
+    /// nothing, and where the order was on its way already, the venue answers it and trades nothing.
+    @Test(arguments: [false, true]) func anApprovalThatOutlivedItsRiskAgentIsNeverExecuted(wasSent: Bool) throws {
+        var flow = try FlowBench()
+        var venue = try VenueBench()
+        var decision = Sample.decision("p1", .buy, "2")
+        let end = flow.bench.now + Nanoseconds(decision.validForNs)
+        decision.approvalBytes = Approval(keyID: 1, expiresAt: end, code: .init(repeating: 0, count: 32)).bytes
+        let down = Nanoseconds(decision.validForNs + 1_000_000)
+        guard wasSent else {
+            flow.bench.advance(by: down)
+            #expect(flow.decide(decision).isEmpty)
+            #expect(flow.bench.counters["approvals too late"] == 1 && flow.idle)
+            return
+        }
+        let order = try #require(flow.decide(decision).only)
+        #expect(order.validForNs == decision.validForNs)
+        venue.bench.advance(by: down)
+        flow.bench.advance(by: down)
+        // What a venue's shell finds of it then: genuine, and over.
+        let answers = venue.bench.receive(.order(order), on: "orders", approval: .expired).compactMap {
+            $0.payload.report
+        }
+        #expect(answers.map(\.status) == [.rejected] && answers.allSatisfy { $0.lastQuantityE8 == 0 })
+        #expect(flow.report(order, .rejected).isEmpty && flow.idle, "nothing is tried again")
     }
 }

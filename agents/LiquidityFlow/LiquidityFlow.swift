@@ -97,7 +97,9 @@ struct LiquidityFlow: DurableAgent {
             return effects.count(counters.invalid)
         }
         let sentAt = min(message.header.sentAt, now)
-        let deadline = sentAt + Nanoseconds(decision.validForNs)
+        var deadline = sentAt + Nanoseconds(decision.validForNs)
+        // Whatever time the message says it was sent: the venue goes by what was signed.
+        if let signed = Approval(decision) { deadline = min(deadline, signed.expiresAt) }
         guard now < deadline else { return effects.count(counters.expired) }
         guard state.parents.count < State.maximumParents else {
             effects.log(.error, "approval \(id) refused: \(State.maximumParents) approvals are being worked")

@@ -1,9 +1,13 @@
 import AgentKit
+import Glibc
 import Wire
 
 /// One station of a chain whose every link is durable: a feed counts from 1 to `count`, a relay sends the sum of what it
 /// has seen and counts back to the feed, a sink knows what each sum must be. A message lost, taken twice or out of order
 /// makes a sum wrong, and the sink fails.
+///
+/// An executable whose name ends in `-rebuilt` is of another opinion: its relay adds one to each sum. It stands for an agent
+/// that was changed and built again.
 @main struct DurableChain: DurableAgent {
     struct State: Codable, Sendable {
         var seen: UInt64 = 0
@@ -19,13 +23,21 @@ import Wire
     private let out: OutputPort?
     private let back: OutputPort?
     private let factor: Double
+    private let addend: Double
 
     init(_ start: AgentStart) throws {
         part = try start.settings.choice("part", default: "relay", of: ["feed", "relay", "sink"])
         count = UInt64(try start.settings.integer("count", default: 1_000, in: 1...1_000_000))
         factor = try start.settings.number("factor", default: 1, in: 0...10)
+        addend = Self.executable.hasSuffix("-rebuilt") ? 1 : 0
         out = part == "sink" ? nil : try start.output("out", .signal)
         back = part == "relay" ? try start.output("back", .signal) : nil
+    }
+
+    private static var executable: String {
+        var path = [UInt8](repeating: 0, count: 4_096)
+        let count = path.withUnsafeMutableBytes { readlink("/proc/self/exe", $0.baseAddress!, $0.count) }
+        return String(decoding: path.prefix(max(0, count)), as: UTF8.self)
     }
 
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
@@ -52,7 +64,7 @@ import Wire
         guard case .signal(let signal) = message.payload else { return }
         state.seen += 1
         state.sum += signal.value * factor
-        send(state.sum, on: out, &effects)
+        send(state.sum + addend, on: out, &effects)
         send(signal.value, on: back, &effects)
         if !state.isTicking {
             state.isTicking = true
