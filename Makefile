@@ -3,7 +3,7 @@
 #   make run                      build, then trade a simulated market until Ctrl-C
 #   make run FEED=<recording>     replay a recording to its end and print a summary (PACE=1x, 10x, max; default max)
 #   make test                     every test
-#   make bench                    latency and throughput beside bare libzmq, spawn to ready
+#   make bench                    latency and throughput beside bare libzmq, durability and approvals, spawn to ready
 #   make bench-supervision        this supervisor beside runit, s6 and supervisord
 #   make test-cgroups             the tests of limits and trees on cgroup v2 alone, in a user-mode Linux
 #   make soak                     a million simulated fault histories of the supervisor's core

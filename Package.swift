@@ -58,7 +58,7 @@ let package = Package(
         .executableTarget(
             name: "stamp", path: "Tests/Bench/stamp",
             linkerSettings: staticC),
-        .executableTarget(name: "bench", path: "Tests/Bench/bench"),
+        .executableTarget(name: "bench", dependencies: ["Authority", "Journal", "Wire"], path: "Tests/Bench/bench"),
 
         .executableTarget(name: "agent-launcher", dependencies: ["CLinux"], linkerSettings: staticC),
         .executableTarget(
@@ -102,7 +102,7 @@ let package = Package(
         tests("Delivery", ["Delivery", "Wire"]),
         tests("Journal", ["Journal", "CLinux", "Wire"]),
         tests("Authority", ["Authority", "CLinux", "Journal", "Wire", protobuf]),
-        tests("AgentKit", ["AgentKit", "Authority", "CLinux", "Journal", "ZeroMQ", "Wire", protobuf]),
+        tests("AgentKit", ["AgentKit", "Authority", "CLinux", "Delivery", "Journal", "ZeroMQ", "Wire", protobuf]),
         tests("Audit", ["Audit", "Journal", "Market", "Wire"]),
         tests("Ledger", ["Ledger", "Audit", "Journal", "Market", "Wire", sqlite]),
         tests("Host", ["Host", "Journal"]),

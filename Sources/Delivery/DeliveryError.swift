@@ -8,6 +8,10 @@ public enum DeliveryError: Error, Equatable, Sendable, CustomStringConvertible {
     case replaced(output: String, epoch: UInt64, by: UInt64)
     /// A consumer acknowledges nothing for so long that no more can be kept for it.
     case tooFarBehind(output: String, consumer: String, unacked: UInt64)
+    /// A message that can't be read comes again and again.
+    case unreadable(output: String, consumer: String, sequence: UInt64, times: UInt64, reason: String)
+    /// A message does not come, however often it is sent again.
+    case missing(output: String, consumer: String, sequence: UInt64, times: UInt64)
 
     public var description: String {
         switch self {
@@ -25,6 +29,14 @@ public enum DeliveryError: Error, Equatable, Sendable, CustomStringConvertible {
         case .tooFarBehind(let output, let consumer, let unacked):
             "\(output) → \(consumer): \(unacked) messages are not acknowledged, the most that are kept; see `agentctl "
                 + "status` for why the consumer is down. Stopping rather than losing one"
+        case .unreadable(let output, let consumer, let sequence, let times, let reason):
+            "\(output) → \(consumer): message \(sequence) came \(times) times and can't be read: \(reason). Stopping rather "
+                + "than going on without it. Most likely the two agents are of different builds: rebuild both and restart "
+                + "this one. To give the message up, stop both agents and move both journals away"
+        case .missing(let output, let consumer, let sequence, let times):
+            "\(output) → \(consumer): message \(sequence) was asked for and passed over \(times) times. Stopping rather than "
+                + "going on without it. If this agent logs skipped frames, the two are of different builds: rebuild both "
+                + "and restart this one. To give the message up, stop both agents and move both journals away"
         }
     }
 }

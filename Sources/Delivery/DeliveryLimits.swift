@@ -11,11 +11,18 @@ public struct DeliveryLimits: Equatable, Sendable {
     public var ackEvery: UInt64
     /// Without progress for so long although something is unacknowledged, a sender says Hello again.
     public var patience: Nanoseconds
+    /// Times that a message which can't be read is asked for again before its receiver gives up.
+    public var maxUnreadable: UInt64
+    /// Times that the wire comes past a message without bringing it before its receiver gives up. A connection that ends
+    /// loses it once or twice; with `patience` this is a quarter of a minute.
+    public var maxMissed: UInt64
 
     public init(
         window: UInt64 = 4_096, maxUnacked: UInt64 = 262_144, ackEvery: UInt64 = 64,
-        patience: Nanoseconds = .milliseconds(500)
+        patience: Nanoseconds = .milliseconds(500), maxUnreadable: UInt64 = 3, maxMissed: UInt64 = 32
     ) {
+        self.maxUnreadable = maxUnreadable
+        self.maxMissed = maxMissed
         self.window = window
         self.maxUnacked = maxUnacked
         self.ackEvery = ackEvery

@@ -51,6 +51,12 @@ public struct DurableReceiver: Sendable {
     private var owes: Debt
     /// A resend was asked for, and the next message has not come yet.
     private var hasAsked: Bool
+    /// How often the next message came and could not be read, and how often the wire came past it; since the last one taken.
+    private var unreadable: UInt64 = 0
+    private var missed: UInt64 = 0
+    /// Why this agent must stop: the next message does not come, or not so that it can be read. To be asked after a `gap`,
+    /// an unreadable message and a Hello.
+    public private(set) var problem: DeliveryError?
 
     private enum Debt {
         case nothing
@@ -91,6 +97,7 @@ public struct DurableReceiver: Sendable {
         if sequence == accepted + 1 {
             accepted = sequence
             hasAsked = false
+            (unreadable, missed) = (0, 0)
             return .take
         }
         if sequence <= accepted {
@@ -98,8 +105,29 @@ public struct DurableReceiver: Sendable {
             if case .nothing = owes { owes = .ack }
             return .duplicate
         }
+        // Sent in order: the one before it has been sent, too.
+        if sequence == accepted + 2 { miss() }
         ask()
         return .gap
+    }
+
+    /// A message whose header is good and which can't be read for `reason`: it is not taken, and asked for again.
+    public mutating func refuse(epoch: UInt64, sequence: UInt64, reason: String) {
+        guard epoch == senderEpoch, sequence == accepted + 1 else { return }
+        unreadable += 1
+        guard unreadable < limits.maxUnreadable else {
+            problem = .unreadable(
+                output: source, consumer: port, sequence: sequence, times: unreadable, reason: reason)
+            return
+        }
+        hasAsked = true
+        owes = .position(resend: true)
+    }
+
+    private mutating func miss() {
+        missed += 1
+        guard missed >= limits.maxMissed else { return }
+        problem = problem ?? .missing(output: source, consumer: port, sequence: accepted + 1, times: missed)
     }
 
     private mutating func ask() {
@@ -138,6 +166,7 @@ public struct DurableReceiver: Sendable {
             applied = start
         }
         hasAsked = accepted < hello.sent
+        if hasAsked { miss() }
         owes = .position(resend: hasAsked)
         return isNew ? .new : .known
     }

@@ -48,7 +48,7 @@ extension JournalWriter {
 }
 
 /// Puts snapshots together from the records of a journal, given in order.
-public struct SnapshotCollector {
+public struct SnapshotCollector: Sendable {
     private var bytes: [UInt8] = []
     private var next = 0
 

@@ -57,13 +57,12 @@ public final class JournalWriter {
         directory: String, identity: String, epoch: UInt64, options: JournalOptions = JournalOptions()
     ) throws(JournalError) {
         try self.init(
-            directory: directory, identity: identity, epoch: epoch, options: options, system: JournalSystem(),
-            anchor: { ClockAnchor.now() })
+            directory: directory, identity: identity, epoch: epoch, options: options, system: JournalSystem())
     }
 
-    init(
+    package init(
         directory path: String, identity: String, epoch: UInt64, options: JournalOptions, system: JournalSystem,
-        anchor: @escaping @Sendable () -> ClockAnchor
+        anchor: @escaping @Sendable () -> ClockAnchor = { ClockAnchor.now() }
     ) throws(JournalError) {
         let directory = JournalDirectory(path: path)
         try makeDirectory(path)

@@ -3,11 +3,19 @@ import Glibc
 
 /// The system calls of the journal that can fail for want of space or for a broken disk; tests put their own in place.
 /// Each returns 0 or an errno.
-struct JournalSystem: Sendable {
-    var allocate: @Sendable (_ file: Int32, _ bytes: Int) -> Int32 = { posix_fallocate($0, 0, off_t($1)) }
+package struct JournalSystem: Sendable {
+    var allocate: @Sendable (_ file: Int32, _ bytes: Int) -> Int32
     /// Unix time in nanoseconds at which the machine was started.
-    var bootedAt: @Sendable () -> Int64 = { ClockAnchor.bootedAt() }
-    var sync: @Sendable (_ file: Int32) -> Int32 = { fdatasync($0) == 0 ? 0 : errno }
+    var bootedAt: @Sendable () -> Int64
+    var sync: @Sendable (_ file: Int32) -> Int32
+
+    package init(
+        allocate: @escaping @Sendable (_ file: Int32, _ bytes: Int) -> Int32 = { posix_fallocate($0, 0, off_t($1)) },
+        bootedAt: @escaping @Sendable () -> Int64 = { ClockAnchor.bootedAt() },
+        sync: @escaping @Sendable (_ file: Int32) -> Int32 = { fdatasync($0) == 0 ? 0 : errno }
+    ) {
+        (self.allocate, self.bootedAt, self.sync) = (allocate, bootedAt, sync)
+    }
 }
 
 /// A segment file, all its blocks allocated, mapped for writing: a store can't meet a full disk.

@@ -9,8 +9,9 @@ import Wire
 /// A chain of real processes, `Feed → Relay → Sink` and back from Relay to Feed, over durable wires and without a
 /// supervisor: the test starts, kills and replaces them itself.
 final class DurableRoom {
-    static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-        .appendingPathComponent("durable-chain").path
+    static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        .path
+    static let program = folder + "/durable-chain"
 
     let directory: String
     let count: Int
@@ -134,10 +135,18 @@ final class DurableRoom {
     }
 
     /// The agent's own executable on its journal.
-    func replay(_ name: String) -> (code: Int32?, text: String) {
+    func replay(_ name: String) -> (code: Int32?, text: String) { run([Self.program, "--replay", journal(name)]) }
+
+    /// As the operator asks for it.
+    func agentctl(_ arguments: [String]) -> (code: Int32?, text: String) {
+        run([Self.folder + "/agentctl", "--socket", "\(directory)/control.sock"] + arguments)
+    }
+
+    /// A program to its end; its exit code and what it said on standard output and error.
+    func run(_ words: [String]) -> (code: Int32?, text: String) {
         let log = "\(directory)/replay.log"
         unlink(log)
-        let code = exitCode(of: spawn([Self.program, "--replay", journal(name)], [], log: log))
+        let code = exitCode(of: spawn(words, [], log: log))
         return (code, (try? String(contentsOfFile: log, encoding: .utf8)) ?? "")
     }
 

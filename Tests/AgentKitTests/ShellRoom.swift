@@ -1,4 +1,5 @@
 import Glibc
+import Journal
 import Synchronization
 import SwiftProtobuf
 import Testing
@@ -163,12 +164,17 @@ final class RunningShell: @unchecked Sendable {
     private var thread = pthread_t()
     private let outcome = Mutex<String?>(nil)
 
-    init<A: Agent>(_ agent: A.Type, _ environment: AgentEnvironment) {
+    init<A: Agent>(
+        _ agent: A.Type, _ environment: AgentEnvironment, durability: DurableSupport<A>? = nil,
+        system: JournalSystem = JournalSystem()
+    ) {
         let pipe = StopPipe()
         self.pipe = pipe
         let work = Work { [self] in
             do {
-                try AgentShell<A>(environment: environment, stopRequests: pipe).run()
+                try AgentShell<A>(
+                    environment: environment, stopRequests: pipe, durability: durability, system: system
+                ).run()
             } catch {
                 AgentLog.write(.error, "\(error)")
                 outcome.withLock { $0 = "\(error)" }

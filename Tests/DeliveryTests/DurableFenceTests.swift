@@ -186,3 +186,117 @@ import Wire
         #expect(sender.index(of: ConsumerID(port: "Other.in")) == nil)
     }
 }
+
+/// What can't be taken is asked for again within a bound, and then it is said which message of which wire it is.
+@Suite struct HopelessMessageTests {
+    private func wire(
+        limits: DeliveryLimits = .standard
+    ) throws -> (sender: DurableSender, receiver: DurableReceiver) {
+        var sender = DurableWireTests.sender(limits: limits)
+        var receiver = DurableWireTests.receiver(limits: limits)
+        try DurableWireTests.settle(&sender, &receiver)
+        return (sender, receiver)
+    }
+
+    @Test func anUnreadableMessageIsAskedForAgainAndThenGivenUp() throws {
+        var (sender, receiver) = try wire()
+        try DurableWireTests.say(3, &sender)
+        #expect(receiver.receive(epoch: 1, sequence: 1) == .take)
+        for time in 1..<receiver.limits.maxUnreadable {
+            receiver.refuse(epoch: 1, sequence: 2, reason: "no Signal")
+            #expect(receiver.problem == nil)
+            guard case .position(_, resend: true) = receiver.owed(isIdle: false) else {
+                Issue.record("time \(time): not asked for again")
+                return
+            }
+        }
+        receiver.refuse(epoch: 1, sequence: 2, reason: "no Signal")
+        #expect(
+            receiver.problem
+                == .unreadable(
+                    output: DurableWireTests.output, consumer: DurableWireTests.port, sequence: 2, times: 3,
+                    reason: "no Signal"))
+        #expect("\(receiver.problem!)".contains("Alpha.proposals → Sizer.proposals: message 2 came 3 times"))
+        #expect(receiver.accepted == 1, "and it is not taken")
+    }
+
+    @Test func oneThatIsReadAtLastIsForgiven() throws {
+        var (sender, receiver) = try wire()
+        try DurableWireTests.say(2, &sender)
+        for sequence in 1...2 as ClosedRange<UInt64> {
+            for _ in 1..<receiver.limits.maxUnreadable {
+                receiver.refuse(epoch: 1, sequence: sequence, reason: "cut")
+            }
+            #expect(receiver.receive(epoch: 1, sequence: sequence) == .take)
+        }
+        #expect(receiver.problem == nil)
+    }
+
+    /// Rubbish under the name of a replaced sender, of an old message or of one that is not next changes nothing.
+    @Test func onlyTheNextMessageCounts() throws {
+        var (_, receiver) = try wire()
+        #expect(receiver.receive(epoch: 1, sequence: 1) == .take)
+        for _ in 0..<100 {
+            receiver.refuse(epoch: 0, sequence: 2, reason: "")
+            receiver.refuse(epoch: 2, sequence: 2, reason: "")
+            receiver.refuse(epoch: 1, sequence: 1, reason: "")
+            receiver.refuse(epoch: 1, sequence: 3, reason: "")
+        }
+        #expect(receiver.problem == nil)
+    }
+
+    /// A message whose header can't be read is never seen at all: what follows it comes again and again.
+    @Test(arguments: [false, true]) func oneThatNeverComesIsGivenUp(isLast: Bool) throws {
+        var (sender, receiver) = try wire()
+        try DurableWireTests.say(isLast ? 1 : 2, &sender)
+        var now = DurableWireTests.start
+        var rounds = 0
+        while receiver.problem == nil, rounds < 1_000 {
+            rounds += 1
+            if let range = sender.sendable(to: 0) {
+                for sequence in range where sequence != 1 { _ = receiver.receive(epoch: 1, sequence: sequence) }
+                sender.didSend(upTo: range.upperBound, to: 0)
+            }
+            if let control = receiver.owed(isIdle: true) {
+                receiver.didSend(control)
+                _ = try sender.receive(control, at: now)
+            }
+            now = now + sender.limits.patience
+            sender.tick(at: now)
+            if let hello = sender.hello(for: 0) {
+                _ = try receiver.receive(hello)
+                sender.didSendHello(to: 0, at: now)
+            }
+        }
+        guard case .missing(_, _, 1, let times) = receiver.problem else {
+            Issue.record("\(String(describing: receiver.problem)) after \(rounds) rounds")
+            return
+        }
+        #expect(times == receiver.limits.maxMissed && rounds >= 10)
+    }
+
+    /// A forged acknowledgement makes the sender forget; its consumer notices and stops rather than going on without.
+    @Test func whatWasForgottenIsMissedAndNeverPassedOver() throws {
+        var (sender, receiver) = try wire()
+        try DurableWireTests.say(2, &sender)
+        // On the way, and never to arrive: message 1 and 2. Somebody else says that they have.
+        sender.didSend(upTo: 2, to: 0)
+        let forged = DeliveryReport(
+            output: sender.id, consumer: ConsumerID(port: DurableWireTests.port), epoch: 1, senderEpoch: 1, applied: 2)
+        #expect(try sender.receive(.ack(forged), at: DurableWireTests.start) == .taken)
+        #expect(sender.firstKept == 3)
+        try DurableWireTests.say(1, &sender)
+        #expect(try DurableWireTests.settle(&sender, &receiver).isEmpty)
+        // Its Hello says what it still has, and that begins behind what the consumer needs.
+        let later = DurableWireTests.start + sender.limits.patience
+        sender.tick(at: later)
+        let error = #expect(throws: DeliveryError.self) {
+            try DurableWireTests.settle(&sender, &receiver, at: later)
+        }
+        guard case .receiverLostRecords(_, _, applied: 0, kept: 3) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(receiver.accepted == 0)
+    }
+}

@@ -302,6 +302,28 @@ import Testing
         #expect(throws: (any Error).self) { try Wiring(json: "{}") }
     }
 
+    @Test func oneEndsPowerIsTheWholeWires() {
+        let edge = Graph.Edge(
+            source: PortID(agent: "A", port: "out"), target: PortID(agent: "B", port: "in"), type: "Order",
+            delivery: .durable)
+        for power in [WireDurability.power, .process] {
+            let graph = Graph(
+                agents: [
+                    .init(
+                        name: "A", role: .utility,
+                        outputs: [.init(name: "out", type: "Order", delivery: .durable)]),
+                    .init(
+                        name: "B", role: .utility,
+                        inputs: [.init(name: "in", type: "Order", delivery: .durable, durability: power)]),
+                ], edges: [edge])
+            let expected: WireDurability? = power == .power ? .power : nil
+            #expect(graph.wiring(for: "A", runDirectory: "/r").ports["out"]?.durability == expected)
+            #expect(graph.wiring(for: "B", runDirectory: "/r").ports["in"]?.durability == expected)
+            #expect(graph.wiring(for: "A", runDirectory: "/r").acks != nil)
+            #expect(graph.wiring(for: "B", runDirectory: "/r").acks == nil)
+        }
+    }
+
     /// Published vectors of FNV-1a, 32 bit (http://www.isthe.com/chongo/tech/comp/fnv/).
     @Test func fnv() {
         #expect(fnv1a32("".utf8) == 0x811C_9DC5)

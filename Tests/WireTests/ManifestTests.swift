@@ -80,6 +80,11 @@ import Testing
         ("inputs", #"{"a": {"type": "Quote", "delivery": "stream", "from": ["B.x", "B.x"]}}"#, "stands twice"),
         ("inputs", #"{"a": {"type": "Quote", "delivery": "stream", "optional": 1}}"#, "true or false"),
         ("outputs", #"{"a": {"type": "Quote", "delivery": "stream", "from": "B.x"}}"#, "unknown key \"from\""),
+        ("outputs", #"{"a": {"type": "Order", "delivery": "queue", "durability": "power"}}"#, "delivery is queue"),
+        (
+            "inputs", #"{"a": {"type": "Order", "delivery": "durable", "durability": "pover"}}"#,
+            "did you mean \"power\"?"
+        ),
         ("outputs", #"{"a": 1}"#, "an object is expected"),
         ("restart", #"{"policy": "always"}"#, "legal: permanent, transient, temporary"),
         ("restart", #"{"initialMs": 1.5}"#, "not a whole number"), ("restart", #"{"initialMs": -1}"#, "out of range"),

@@ -29,7 +29,7 @@ extension AgentShell {
             try sendDurably(payload, on: output, cause: cause, at: message.header.sentAt, isLate: true)
         }
         try takeSnapshot(isOpening: true)
-        markJournaled()
+        try markJournaled()
     }
 
     func takeSnapshot(isOpening: Bool) throws {
@@ -87,14 +87,18 @@ extension AgentShell {
     /// With durability `process`, what has been appended may leave at once.
     private func afterEvent() throws {
         guard failure == nil, let journal = durable?.journal, !journal.isPower else { return }
-        markJournaled()
+        try markJournaled()
         for output in outputs {
             if let durable = output.durable, durable.owesSomething { try durable.flush(at: Clock.now()) }
         }
     }
 
-    private func markJournaled() {
-        for output in outputs { output.durable?.didJournal() }
+    /// What was appended is as durable as it is to be: it may be acknowledged and leave. What is not durable leaves here.
+    private func markJournaled() throws {
+        for output in outputs {
+            output.durable?.didJournal()
+            try output.release()
+        }
         for wire in inputs {
             for index in wire.sources.indices { wire.sources[index].durable?.didJournal() }
         }
@@ -109,13 +113,30 @@ extension AgentShell {
         switch verdict {
         case .duplicate: stats[.duplicates] &+= 1
         case .fenced, .unannounced: stats[.fenced] &+= 1
-        case .gap: break
+        case .gap: stopIfHopeless(source)
         case .take:
             source.durable!.unapplied = header.sequence
             stats[.messages] = header.sequence
             note(header, bytes, receivedAt, stats)
         }
         return verdict == .take
+    }
+
+    /// A message of a durable wire that can't be read must not be passed over. It is asked for again, within a bound.
+    func refuse(_ header: Header, _ reason: String, from source: Int, of wire: InputWire) {
+        guard wire.sources[source].durable != nil else { return }
+        wire.sources[source].durable!.receiver.refuse(
+            epoch: header.incarnation, sequence: header.sequence, reason: reason)
+        stopIfHopeless(wire.sources[source])
+    }
+
+    private func stopIfHopeless(_ source: InputWire.Source) {
+        guard let problem = source.durable?.receiver.problem, let journal = durable?.journal else { return }
+        guardedly {
+            // A replaced process ends as replaced, whatever it is missing.
+            try journal.confirm()
+            throw AgentFailure("\(problem)")
+        }
     }
 
     /// A sender of a durable input says who it is.
@@ -138,6 +159,7 @@ extension AgentShell {
                 try journal.confirm()
                 throw AgentFailure("\(error)")
             }
+            stopIfHopeless(wire.sources[index])
             switch greeting {
             case .known: try wire.sources[index].durable!.acks.noteRepeatedHello()
             case .fenced: wire.sources[index].stats[.fenced] &+= 1
@@ -150,7 +172,7 @@ extension AgentShell {
                         applied: state.applied))
                 try journal.sync()
                 // The sync has taken with it what this round had appended before.
-                markJournaled()
+                try markJournaled()
                 wire.sources[index].stats[.messages] = wire.sources[index].durable!.receiver.accepted
             }
         }
@@ -173,6 +195,8 @@ extension AgentShell {
         if output.stream == nil { try journal.append(sent: frame) }
         if let durable = output.durable {
             durable.append(frame, trace: header.trace)
+        } else if journal.isPower {
+            output.withhold(frame, trace: header.trace)
         } else {
             try output.send(frame, trace: header.trace)
         }
@@ -184,10 +208,12 @@ extension AgentShell {
     func receiveAcks() throws {
         guard let durable else { return }
         let now = Clock.now()
-        while let control = try durable.nextControl() {
-            guard let output = outputs.first(where: { $0.id == control.output })?.durable else { continue }
+        while let control = try durable.nextControl(orElse: { noteMalformed($0, kind: -2, on: "acks") }) {
             do {
-                _ = try output.receive(control, at: now)
+                let output = outputs.first { $0.id == control.output }?.durable
+                if try output?.receive(control, at: now) ?? .stranger == .stranger {
+                    noteMalformed("it is about a wire that does not leave here", kind: -3, on: "acks")
+                }
             } catch {
                 // A replaced process may be told what is wrong only for itself: it ends as replaced.
                 try durable.journal.confirm()
@@ -213,7 +239,7 @@ extension AgentShell {
         }
         for wire in inputs where wire.delivery == .durable {
             for index in wire.sources.indices {
-                try wire.sources[index].durable?.acknowledge(isIdle: isIdle, at: now)
+                try wire.sources[index].durable?.acknowledge(isEnding: isStopping, at: now)
             }
         }
         if isIdle { durable.journal.prepareAhead() }
@@ -222,20 +248,28 @@ extension AgentShell {
     private func commit(_ journal: DurableJournal) throws {
         guard journal.hasNews else { return }
         try journal.sync()
-        markJournaled()
+        try markJournaled()
     }
 
-    /// When a consumer's silence is to be noticed.
+    /// When a consumer's silence is to be noticed, or an acknowledgement can't wait any longer.
     var durableDeadline: Instant? {
         guard durable != nil else { return nil }
-        return outputs.lazy.compactMap { $0.durable?.sender.deadline }.min()
+        var first: Instant?
+        func note(_ deadline: Instant?) {
+            if let deadline { first = min(first ?? deadline, deadline) }
+        }
+        for output in outputs { note(output.durable?.sender.deadline) }
+        for wire in inputs where wire.delivery == .durable {
+            for source in wire.sources { note(source.durable?.ackDueAt) }
+        }
+        return first
     }
 
     /// The end of an orderly stop: what consumers have not acknowledged is waited for within a bound (it is in the journal
     /// in any case), then the state is written down.
     func endDurable() throws {
         for wire in inputs { if let token = wire.token { poller.watch(token, for: []) } }
-        guard failure == nil else { return }
+        guard failure == nil else { return handOverLast() }
         let deadline = Clock.now() + StopLimits.flush
         while outputs.contains(where: { $0.forwardBacklog > 0 }) && Clock.now() < deadline {
             try watchOutputs()
@@ -247,5 +281,12 @@ extension AgentShell {
         let left = outputs.reduce(0) { $0 + $1.forwardBacklog }
         if left > 0 { AgentLog.write(.info, "ended with \(left) messages to be sent again: not acknowledged yet") }
         try takeSnapshot(isOpening: false)
+    }
+
+    /// The agent has failed: what it had said before leaves as far as the journal still takes it. What does not is said by
+    /// the next incarnation's replay.
+    private func handOverLast() {
+        guard let journal = durable?.journal, journal.isPower else { return }
+        try? commit(journal)
     }
 }

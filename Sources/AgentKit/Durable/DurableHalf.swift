@@ -32,7 +32,9 @@ final class DurableHalf<A: Agent> {
 
     /// Opens the journal of an agent with a durable port, which fences off its predecessor, and reads it; nil without
     /// such a port. Throws `AgentFailure` when the agent is not durable or its journal can't be gone on with.
-    static func recover(_ environment: AgentEnvironment, _ support: DurableSupport<A>?) throws -> Past? {
+    static func recover(
+        _ environment: AgentEnvironment, _ support: DurableSupport<A>?, _ system: JournalSystem
+    ) throws -> Past? {
         let ports = environment.wiring.ports.filter { $0.value.delivery == .durable }
         guard let port = ports.keys.min() else { return nil }
         guard let support else {
@@ -51,7 +53,8 @@ final class DurableHalf<A: Agent> {
                 durability: isPower ? .power : .process, retention: .untilTrimmed,
                 segmentBytes: environment.journalBytes.segment, maxTotalBytes: environment.journalBytes.total)
             writer = try JournalWriter(
-                directory: path, identity: environment.name, epoch: environment.incarnation, options: options)
+                directory: path, identity: environment.name, epoch: environment.incarnation, options: options,
+                system: system)
         } catch {
             throw AgentFailure("\(error)")
         }
@@ -141,20 +144,26 @@ final class DurableHalf<A: Agent> {
         acksToken = try poller.add(acks!)
     }
 
-    /// The next thing that a consumer says of itself; nil if there is none. What is no control frame is skipped.
-    func nextControl() throws -> DeliveryControl? {
-        while acks != nil, try fill() {
-            if let control = try? buffer.withUnsafeBytes({ try DeliveryControl(frame: $0) }) { return control }
+    /// The next thing that a consumer says of itself; nil if there is none. What is no control frame is skipped, and told
+    /// to `malformed`.
+    func nextControl(orElse malformed: (String) -> Void) throws -> DeliveryControl? {
+        while acks != nil, try fill(malformed) {
+            do {
+                return try buffer.withUnsafeBytes { try DeliveryControl(frame: $0) }
+            } catch {
+                malformed("\(error)")
+            }
         }
         return nil
     }
 
-    private func fill() throws -> Bool {
+    private func fill(_ malformed: (String) -> Void) throws -> Bool {
         while true {
             do throws(ZeroMQError) {
                 return try acks!.fill(&buffer)
             } catch {
                 guard error.code == .multipart || error.code == .messageTooLarge else { throw error }
+                malformed("\(error)")
             }
         }
     }
@@ -192,13 +201,18 @@ extension ReplayContext {
         _ environment: AgentEnvironment, _ inputs: [InputWire], _ outputs: [OutputWire], startedAt: Instant,
         startedUnixNs: Int64
     ) {
+        func peers(_ port: String) -> [String] {
+            environment.wiring.ports[port]?.peers.map { "\($0.port)" } ?? []
+        }
         self.init(
             name: environment.name, incarnation: environment.incarnation, startedAt: startedAt.nanoseconds,
             startedUnixNs: startedUnixNs, arguments: environment.arguments,
             settings: environment.all["QP_SETTINGS"] ?? "", folder: WorkingDirectory.path, build: BuildMark.current(),
             inputs: inputs.sorted { $0.port.index < $1.port.index }.map {
-                Port(name: $0.name, type: $0.type.rawValue)
+                Port(name: $0.name, type: $0.type.rawValue, peers: peers($0.name))
             },
-            outputs: outputs.map { Port(name: $0.name, type: $0.type.rawValue, isJournaled: $0.stream == nil) })
+            outputs: outputs.map {
+                Port(name: $0.name, type: $0.type.rawValue, isJournaled: $0.stream == nil, peers: peers($0.name))
+            })
     }
 }

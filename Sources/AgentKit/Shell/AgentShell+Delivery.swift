@@ -21,13 +21,15 @@ extension AgentShell {
         lastFrameAt = receivedAt
         ping(at: receivedAt)
         if DeliveryControl.isControl(frame) { return greet(frame, on: wire) }
+        var known: (header: Header, source: Int)?
         do throws(FrameError) {
             let header = try Header(frame: frame)
+            if let source = wire.index(of: header.output) { known = (header, source) }
             if isStopping, header.sentAt <= stopAskedAt { lastOldFrameAt = receivedAt }
             guard header.payloadType == wire.type else {
                 throw .unexpectedType(header.payloadType, expected: wire.type)
             }
-            guard let source = wire.index(of: header.output) else { throw .stranger(header.output) }
+            guard let source = known?.source else { throw .stranger(header.output) }
             // Decoded first: what does not decode is not taken.
             let body = UnsafeRawBufferPointer(rebasing: frame[Header.byteCount...])
             let payload = try Payload(type: header.payloadType, encoding: header.encoding, bytes: body)
@@ -45,6 +47,7 @@ extension AgentShell {
             recorder.received(frame, edge: wire.sources[source].edge, receivedAt: receivedAt)
         } catch {
             noteMalformed("\(error)", kind: error.kind, on: wire)
+            if let known { refuse(known.header, "\(error)", from: known.source, of: wire) }
         }
     }
 
@@ -79,12 +82,16 @@ extension AgentShell {
     /// Counted always; each kind of mistake is logged the 1st, 2nd, 4th, 8th … time, so that a stream of rubbish can neither
     /// fill the disk nor hide another mistake.
     func noteMalformed(_ problem: String, kind: Int = 0, on wire: InputWire) {
+        noteMalformed(problem, kind: kind, on: wire.name)
+    }
+
+    func noteMalformed(_ problem: String, kind: Int, on name: String) {
         malformedFrames += 1
         stats[.malformed] = malformedFrames
         let count = malformedByKind[kind, default: 0] + 1
         malformedByKind[kind] = count
         if count & (count - 1) == 0 {
-            AgentLog.write(.warning, "skipped a frame on '\(wire.name)': \(problem) (\(count) of this kind so far)")
+            AgentLog.write(.warning, "skipped a frame on '\(name)': \(problem) (\(count) of this kind so far)")
         }
     }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Journal
 import Wire
 import ZeroMQ
 
@@ -42,7 +43,7 @@ final class AgentShell<A: Agent> {
     private var nextPing: Instant
     private let pingEvery: Nanoseconds?
     var malformedFrames: UInt64 = 0
-    /// The same by `FrameError.kind`; -1: libzmq would not hand it over.
+    /// The same by `FrameError.kind`; -1: libzmq would not hand it over; -2 and -3: on `acks`.
     var malformedByKind: [Int: UInt64] = [:]
     /// Orders that came without a valid approval, by what was wrong.
     var unapproved: [ApprovalVerdict: UInt64] = [:]
@@ -54,9 +55,10 @@ final class AgentShell<A: Agent> {
     var stopAskedAt = Instant.zero
     var lastOldFrameAt = Instant.zero
 
-    /// `durability` is needed where the wiring has a durable port.
+    /// `durability` is needed where the wiring has a durable port; `system` is the durable journal's.
     init(
-        environment: AgentEnvironment, stopRequests: any StopRequests, durability: DurableSupport<A>? = nil
+        environment: AgentEnvironment, stopRequests: any StopRequests, durability: DurableSupport<A>? = nil,
+        system: JournalSystem = JournalSystem()
     ) throws {
         self.environment = environment
         self.stopRequests = stopRequests
@@ -66,7 +68,7 @@ final class AgentShell<A: Agent> {
         let now = Clock.now()
         let settings = Settings(environment.settings)
         let startedUnixNs = Clock.unixNs()
-        let past = try DurableHalf.recover(environment, durability)
+        let past = try DurableHalf.recover(environment, durability, system)
         agent = try A(
             AgentStart(
                 name: environment.name, incarnation: environment.incarnation, arguments: environment.arguments,

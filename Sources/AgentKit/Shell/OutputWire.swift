@@ -14,6 +14,8 @@ final class OutputWire {
     var edges: [QueueEdge]
     /// Of a durable output; its edges have no outbox.
     var durable: DurableOutput?
+    /// Of an agent with durability `power`: journaled, and not on the disk yet.
+    private var withheld: [(frame: Frame, sequence: UInt64, trace: TraceID)] = []
 
     init(name: String, type: PayloadType, id: OutputID, stream: StreamOutput?, edges: [QueueEdge]) {
         self.name = name
@@ -30,12 +32,12 @@ final class OutputWire {
 
     /// Frames that wait for room.
     var backlog: Int {
-        edges.reduce((stream?.held.count ?? 0) + (durable?.unacked ?? 0)) { $0 + $1.outbox.count }
+        edges.reduce(withheld.count + (stream?.held.count ?? 0) + (durable?.unacked ?? 0)) { $0 + $1.outbox.count }
     }
 
     /// As `backlog`, without consumers that carry answers back: at an ordered stop they have ended before.
     var forwardBacklog: Int {
-        edges.reduce((stream?.held.count ?? 0) + (durable?.forwardUnacked ?? 0)) {
+        edges.reduce(withheld.count + (stream?.held.count ?? 0) + (durable?.forwardUnacked ?? 0)) {
             $0 + ($1.isFeedback ? 0 : $1.outbox.count)
         }
     }
@@ -50,10 +52,27 @@ final class OutputWire {
     /// Hands a sealed frame to every consumer. Throws when an outbox is over its limit: the agent cannot go on without
     /// losing something.
     func send(_ frame: Frame, trace: TraceID) throws {
+        try send(frame, sequence: sequence, trace: trace)
+    }
+
+    private func send(_ frame: Frame, sequence: UInt64, trace: TraceID) throws {
         // All or none: a frame that one consumer got and another did not would leave a gap that looks like a loss.
         for edge in edges { try edge.requireRoom() }
         try stream?.send(frame, sequence: sequence, trace: trace)
         for edge in edges { try edge.send(frame, sequence: sequence, trace: trace) }
+    }
+
+    /// Keeps a sealed frame until `release`: what it came of could still be lost with the power, and then nobody may have
+    /// heard of it.
+    func withhold(_ frame: Frame, trace: TraceID) {
+        withheld.append((frame, sequence, trace))
+    }
+
+    /// Hands over what was withheld, in its order.
+    func release() throws {
+        guard !withheld.isEmpty else { return }
+        defer { withheld.removeAll(keepingCapacity: true) }
+        for message in withheld { try send(message.frame, sequence: message.sequence, trace: message.trace) }
     }
 
     /// Tries again what waits.

@@ -56,8 +56,14 @@ public struct InputDeclaration: Sendable, Hashable {
     public var from: [PortID] = []
     /// `optional`: default false. An input that is not optional must have a source.
     public var isOptional = false
+    /// `durability`: default `process`. Of a wire, the stronger of its two ends' counts.
+    public var durability = WireDurability.process
 
-    public init(name: String, type: String, delivery: Delivery, from: [PortID] = [], isOptional: Bool = false) {
+    public init(
+        name: String, type: String, delivery: Delivery, from: [PortID] = [], isOptional: Bool = false,
+        durability: WireDurability = .process
+    ) {
+        self.durability = durability
         self.name = name
         self.type = type
         self.delivery = delivery
@@ -71,8 +77,11 @@ public struct OutputDeclaration: Sendable, Hashable {
     public var name: String
     public var type: String
     public var delivery: Delivery
+    /// `durability`: as for inputs.
+    public var durability = WireDurability.process
 
-    public init(name: String, type: String, delivery: Delivery) {
+    public init(name: String, type: String, delivery: Delivery, durability: WireDurability = .process) {
+        self.durability = durability
         self.name = name
         self.type = type
         self.delivery = delivery

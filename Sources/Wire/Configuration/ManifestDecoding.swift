@@ -118,17 +118,19 @@ extension Manifest {
 
     private mutating func readPorts(_ reader: ObjectReader, _ errors: inout ErrorList) {
         for entry in reader.entries("inputs", maxCount: Limits.maxPorts, &errors) {
-            let keys = ["type", "delivery", "from", "optional"]
+            let keys = ["type", "delivery", "durability", "from", "optional"]
             guard let port = PortReader(entry, known: keys, &errors) else { continue }
             inputs.append(
                 InputDeclaration(
                     name: entry.key, type: port.type, delivery: port.delivery,
                     from: port.reader.ports("from", &errors) ?? [],
-                    isOptional: port.reader.bool("optional", &errors) ?? false))
+                    isOptional: port.reader.bool("optional", &errors) ?? false, durability: port.durability))
         }
         for entry in reader.entries("outputs", maxCount: Limits.maxPorts, &errors) {
-            guard let port = PortReader(entry, known: ["type", "delivery"], &errors) else { continue }
-            outputs.append(OutputDeclaration(name: entry.key, type: port.type, delivery: port.delivery))
+            guard let port = PortReader(entry, known: ["type", "delivery", "durability"], &errors) else { continue }
+            outputs.append(
+                OutputDeclaration(
+                    name: entry.key, type: port.type, delivery: port.delivery, durability: port.durability))
         }
         inputs.sort { $0.name < $1.name }
         outputs.sort { $0.name < $1.name }
@@ -198,6 +200,7 @@ private struct PortReader {
     let reader: ObjectReader
     let type: String
     let delivery: Delivery
+    let durability: WireDurability
 
     init?(_ entry: JSONNode.Member, known: [String], _ errors: inout ErrorList) {
         if !Names.isPortName(entry.key) {
@@ -213,6 +216,12 @@ private struct PortReader {
                 NearestName.remedy(type, among: types))
         }
         let delivery: Delivery? = reader.choice("delivery", &errors)
+        durability = reader.choice("durability", &errors) ?? .process
+        if durability == .power, let delivery, delivery != .durable {
+            errors.add(
+                reader.node("durability")!.place, "\"power\" on a port whose delivery is \(delivery.rawValue)",
+                "set its delivery to durable, here and at the other end, or remove \"durability\"")
+        }
         guard Names.isPortName(entry.key), let type, types.contains(type), let delivery else { return nil }
         self.type = type
         self.delivery = delivery

@@ -65,7 +65,15 @@ extension Graph {
             }
         return Wiring.Port(
             direction: direction, type: type, delivery: delivery, socket: socket,
-            bind: binds ? Wiring.Listener(endpoint: own, fd: nil) : nil, peers: peers.sorted { $0.port < $1.port })
+            bind: binds ? Wiring.Listener(endpoint: own, fd: nil) : nil, peers: peers.sorted { $0.port < $1.port },
+            durability: wires.contains(where: survivesPowerLoss) ? .power : nil)
+    }
+
+    /// Whether either end of a wire asks for it.
+    private func survivesPowerLoss(_ edge: Edge) -> Bool {
+        let output = self.agent(named: edge.source.agent)?.outputs.first { $0.name == edge.source.port }
+        let input = self.agent(named: edge.target.agent)?.inputs.first { $0.name == edge.target.port }
+        return edge.delivery == .durable && (output?.durability == .power || input?.durability == .power)
     }
 
     private func startsWithFleet(_ name: String) -> Bool { agent(named: name)?.startsWithFleet ?? false }

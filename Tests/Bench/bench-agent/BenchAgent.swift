@@ -3,7 +3,16 @@ import Wire
 
 /// One station of the measured chain source → relays → sink; `settings.part` says which. Messages are 200 bytes on the
 /// wire, as in the bare chain beside which this is measured.
-@main struct BenchAgent: Agent {
+///
+/// It keeps no state that would outlive it: durable wires are measured with it, not recovered.
+@main struct BenchAgent: DurableAgent {
+    struct State: Codable, Sendable {}
+
+    var state: State {
+        get { State() }
+        set {}
+    }
+
     private enum Part {
         case source(BenchSource)
         case relay(OutputPort)

@@ -1,7 +1,8 @@
 import Foundation
 
 /// `make bench`: what the platform costs, beside what it stands on, measured in one run so that the ratios mean something
-/// on a noisy machine; `make bench-supervision` (`bench supervision`): this supervisor beside Debian's. Everything runs on this machine; nothing is sent anywhere.
+/// on a noisy machine; `bench durable` only what durable wires and approvals cost; `make bench-supervision`
+/// (`bench supervision`): this supervisor beside Debian's. Everything runs on this machine; nothing is sent anywhere.
 @main struct Bench {
     static func main() throws {
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
@@ -9,13 +10,27 @@ import Foundation
             print(SupervisionTable(columns: try SupervisionBench(programs: programs).columns()).text)
             return
         }
-        let chains = ChainBench(programs: programs)
-        let spawns = SpawnBench(programs: programs)
         let rounds = ProcessInfo.processInfo.environment["BENCH_ROUNDS"].flatMap { Int($0) } ?? 3
+        let chains = ChainBench(programs: programs)
+        let durable = DurableBench(chains: chains)
+        if CommandLine.arguments.dropFirst() == ["durable"] {
+            print(try durable.hop(rounds: rounds))
+            print(try durable.power(rounds: rounds))
+            print(try DiskBench(directory: programs).measure())
+            print(try ApprovalBench().measure())
+            return
+        }
+        let spawns = SpawnBench(programs: programs)
         print("Four hops, source → A → B → C → sink, 200-byte messages over ipc; \(rounds) rounds, the two in turn.")
         let latency = try chains.latency(rounds: rounds)
         print(latency.text)
         print(try chains.throughput(rounds: rounds).text)
+        print("\nDurable wires")
+        print(try durable.hop(rounds: rounds))
+        print(try durable.power(rounds: rounds))
+        print(try DiskBench(directory: programs).measure())
+        print("\nApprovals")
+        print(try ApprovalBench().measure())
         print("\nSpawn to ready, \(SpawnBench.restarts) restarts of one agent under the supervisor:")
         print(try spawns.measure())
     }

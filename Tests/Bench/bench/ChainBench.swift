@@ -1,5 +1,20 @@
 import Foundation
 
+/// What the chain's wires are made of.
+enum ChainWires: String {
+    case queue, durable
+    case power = "durable, power"
+
+    /// The port of every station, as in agent.json.
+    var port: [String: String] {
+        switch self {
+        case .queue: ["type": "TextItem", "delivery": "queue"]
+        case .durable: ["type": "TextItem", "delivery": "durable"]
+        case .power: ["type": "TextItem", "delivery": "durable", "durability": "power"]
+        }
+    }
+}
+
 /// The chain of agents under the supervisor beside the same chain in C on libzmq alone.
 struct ChainBench {
     static let latencyMessages = 10_000
@@ -50,7 +65,8 @@ struct ChainBench {
         try object(run("\(programs)/chain-bare", ["drive"] + arguments, seconds: Self.secondsLimit))
     }
 
-    private func runAgents(count: Int, rate: Int) throws -> [String: Any] {
+    /// The chain of agents over wires of one kind; what the sink measured.
+    func runAgents(count: Int, rate: Int, over wires: ChainWires = .queue) throws -> [String: Any] {
         let names = ["Source", "A", "B", "C", "Sink"]
         var agents: [String: [String: Any]] = [:]
         for (index, name) in names.enumerated() {
@@ -62,11 +78,9 @@ struct ChainBench {
             if part != "relay" { settings["count"] = count }
             if part == "source" { settings["ratePerSecond"] = rate }
             manifest["settings"] = settings
-            if part != "sink" { manifest["outputs"] = ["out": ["type": "TextItem", "delivery": "queue"]] }
+            if part != "sink" { manifest["outputs"] = ["out": wires.port] }
             if part != "source" {
-                manifest["inputs"] = [
-                    "in": ["type": "TextItem", "delivery": "queue", "from": "\(names[index - 1]).out"]
-                ]
+                manifest["inputs"] = ["in": wires.port.merging(["from": "\(names[index - 1]).out"]) { $1 }]
             }
             agents[name] = manifest
         }
