@@ -62,7 +62,9 @@ static void fail(int status, int stage, int error) {
     _exit(127);
 }
 
-static void reset_signals(int status) {
+/// Every signal does what it does by itself: once, in the launcher, because a fork takes that along and 64 system calls for each
+/// agent would be most of its way to `execve`.
+static void reset_signal_actions(void) {
     // The raw call: glibc refuses its own signals 32 and 33, which posix_spawn leaves ignored.
     struct {
         void *handler;
@@ -72,6 +74,9 @@ static void reset_signals(int status) {
     } standard = {0};
     for (int number = 1; number < NSIG; number++)
         (void)syscall(SYS_rt_sigaction, number, &standard, NULL, sizeof standard.mask);
+}
+
+static void unblock_signals(int status) {
     uint64_t none = 0;
     if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none) == -1)
         fail(status, QP_STAGE_SIGNALS, errno);
@@ -215,7 +220,7 @@ static void become_agent(const struct plan *plan) {
     int status = plan->fds[STATUS_FD];
     record_birth(plan, status);
     if (setsid() == -1) fail(status, QP_STAGE_SESSION, errno);
-    reset_signals(status);
+    unblock_signals(status);
     status = place_descriptors(plan);
     join_cgroups(plan, status);
     leave_network(plan, plan->network >= 0 ? plan->fds[plan->network] : -1, status);
@@ -343,6 +348,8 @@ int qp_launcher_serve(int socket, const char *keeper) {
     sigset_t all;
     sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    // Blocked as they all are, none of them is taken here either way.
+    reset_signal_actions();
     if (keeper) qp_keeper_open(keeper);
     int code = serve(socket);
     close(socket);

@@ -11,8 +11,9 @@ enum AgentEnvironment {
     /// Set to 1 in a run that is to end by itself: sources that could go on for ever come to an end of their own.
     static let oneShot = "QP_ONE_SHOT"
 
+    /// - Parameter wiring: `Wiring.json`.
     static func make(
-        manifest: Manifest, incarnation: UInt64, runDirectory: String, notifySocket: String, wiring: Wiring,
+        manifest: Manifest, incarnation: UInt64, runDirectory: String, notifySocket: String, wiring: String,
         account: Account? = nil, supervisor: [String: String]
     ) -> [String: String] {
         var environment = supervisor.filter { inherited.contains($0.key) }
@@ -26,7 +27,7 @@ enum AgentEnvironment {
         environment["QP_AGENT"] = manifest.name
         environment["QP_INCARNATION"] = String(incarnation)
         environment["QP_RUN_DIR"] = runDirectory
-        environment["QP_WIRING"] = wiring.json
+        environment["QP_WIRING"] = wiring
         environment["QP_ROLE"] = manifest.role.rawValue
         environment["QP_SETTINGS"] = manifest.settings.text
         environment["NOTIFY_SOCKET"] = notifySocket

@@ -183,6 +183,9 @@ final class AgentGroup {
 
     // MARK: - Use
 
+    /// One of its groups tells of memory, and of processes killed for it.
+    var countsMemory: Bool { members.contains { $0.branch.controllers.contains(.memory) } }
+
     /// What the incarnation has used so far.
     func usage() -> GroupUsage {
         var usage = GroupUsage()

@@ -62,7 +62,8 @@ final class AgentLog {
     private let error: Channel
     private var budget: LogBudget
     private var remembered: [(stream: LogLine.Stream, text: [UInt8])] = []
-    private var incarnation: UInt64 = 0
+    /// Whose output is read at the moment.
+    private(set) var incarnation: UInt64 = 0
     /// One for all agents: they share the loop's thread, and 200 of their own would be most of the memory.
     private let scratch: ScratchBuffer
     /// Called for each line as it comes; nil while nobody follows.
@@ -116,9 +117,9 @@ final class AgentLog {
         for channel in [output, error] { channel.spool?.begin(incarnation: incarnation) }
     }
 
-    /// A line of the supervisor's own about this agent.
-    func note(_ text: String) {
-        deliver([LineSplitter.Line(bytes: Array(text.utf8), continues: false)], .supervisor)
+    /// A line of the supervisor's own about this agent, or about an incarnation of it that may be over.
+    func note(_ text: String, of incarnation: UInt64? = nil) {
+        deliver([LineSplitter.Line(bytes: Array(text.utf8), continues: false)], .supervisor, of: incarnation)
     }
 
     /// Takes everything the agent left in its pipes, also a last line without a newline.
@@ -301,13 +302,14 @@ final class AgentLog {
     /// More than a record takes beside its text.
     private static let recordBytes = 64
 
-    private func deliver(_ lines: [LineSplitter.Line], _ stream: LogLine.Stream) {
+    private func deliver(_ lines: [LineSplitter.Line], _ stream: LogLine.Stream, of number: UInt64? = nil) {
         guard !lines.isEmpty else { return }
         let now = Timestamp.now()
         var bytes: [UInt8] = []
         for line in lines {
             let record = LogRecord(
-                at: now, incarnation: incarnation, stream: stream, continues: line.continues, text: line.bytes)
+                at: now, incarnation: number ?? incarnation, stream: stream, continues: line.continues, text: line.bytes
+            )
             record.append(to: &bytes)
             follower?(record.line(agent: agent))
         }

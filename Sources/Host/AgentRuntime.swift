@@ -36,7 +36,9 @@ final class AgentRuntime {
     let epoch: IncarnationFile
     let life: LifeFile
     var plan: AgentPlan
-    var wiring: Wiring
+    var wiring: Wiring { didSet { wiringText = wiring.json } }
+    /// The same as every incarnation is given it.
+    private(set) var wiringText: String
     var limits: LimitPlan
     var process: Process?
     var timer: EventLoop.Timer?
@@ -54,7 +56,7 @@ final class AgentRuntime {
     var trouble: String?
     var lastExit: ExitStatus?
     /// What the incarnation that ended used; nil while one runs.
-    var usage: ExitUsage?
+    var consumption: Consumption?
     var cpuSample: (pid: pid_t, ticks: UInt64, at: Instant)?
     /// Counted by incarnations that have ended.
     var pastWires: [WireCounterKey: WireCounters] = [:]
@@ -66,6 +68,7 @@ final class AgentRuntime {
         id = AgentID(plan.name)
         self.plan = plan
         self.wiring = wiring
+        wiringText = wiring.json
         self.limits = limits
         self.folder = folder
         self.log = log

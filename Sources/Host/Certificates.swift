@@ -62,8 +62,9 @@ final class CertificateQueue {
 
 extension Supervisor {
     /// Says of an end what is known of it, and keeps it.
-    func certify(_ agent: AgentRuntime, _ report: TerminalReport) {
-        let lines = agent.log.lastLines(DeathCertificate.logLines)
+    ///
+    /// - Parameter lines: the last of its output.
+    func certify(_ agent: AgentRuntime, _ report: TerminalReport, _ exit: ExitStatus, _ lines: [String]) {
         let manifest = agent.plan.manifest
         let facts = Epitaph.Circumstances(
             signalName: report.exit.signalName, lastWords: Self.lastWords(lines),
@@ -82,8 +83,8 @@ extension Supervisor {
         certificate.code = report.exit.code
         certificate.signal = report.exit.signalName
         certificate.stopReason = report.stopReason?.rawValue
-        certificate.limitHit = agent.usage?.limitHit ?? Self.limitHit(report, manifest.limits)
-        certificate.usage = agent.usage
+        certificate.limitHit = exit.usage?.limitHit ?? Self.limitHit(report, manifest.limits)
+        certificate.usage = exit.usage
         certificate.lastLog = lines
         certificate.frames = CrashLine.frames(in: lines)
         certificate.executable = agent.plan.executablePath

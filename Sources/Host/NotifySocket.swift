@@ -31,6 +31,7 @@ public final class NotifySocket {
     private var early: [(sender: pid_t, message: NotifyMessage, at: Instant)] = []
     private let receive: (pid_t, NotifyMessage) -> Void
     private var source: EventLoop.Source?
+    private var buffer = [UInt8](repeating: 0, count: Limits.maxNotifyBytes + 1)
 
     /// Binds `path`. `isAgent` says whether a pid is an agent's leader, `mayBeBorn` whether processes are being made
     /// whose pids are not known yet; `receive` gets the leader's pid and the message.
@@ -63,7 +64,6 @@ public final class NotifySocket {
     /// end.
     public func receivePending() {
         guard descriptor.isOpen else { return }
-        var buffer = [UInt8](repeating: 0, count: Limits.maxNotifyBytes + 1)
         for _ in 0..<Self.datagramsPerTurn {
             var pid: pid_t = 0
             var uid: uid_t = 0

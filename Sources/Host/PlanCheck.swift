@@ -41,7 +41,7 @@ enum SettingsProbe {
         let run = fleet.configuration.runDirectory
         var environment = AgentEnvironment.make(
             manifest: plan.manifest, incarnation: 0, runDirectory: run, notifySocket: "",
-            wiring: fleet.graph.wiring(for: plan.name, runDirectory: run),
+            wiring: fleet.graph.wiring(for: plan.name, runDirectory: run).json,
             supervisor: ProcessInfo.processInfo.environment)
         environment[variable] = "1"
         environment["NOTIFY_SOCKET"] = nil

@@ -13,7 +13,7 @@ extension Supervisor {
         }
         if let group = agent.process?.group { groups.bury(group) }
         rememberCounters(of: agent)
-        agent.usage = nil
+        agent.consumption = nil
         var process = AgentRuntime.Process(incarnation: incarnation)
         process.spawnedAt = EventLoop.now()
         process.launchFingerprint = fleet.launchFingerprint(of: id) ?? 0
@@ -58,7 +58,7 @@ extension Supervisor {
             executable: executable, arguments: [executable] + agent.plan.manifest.arguments,
             environment: AgentEnvironment.make(
                 manifest: agent.plan.manifest, incarnation: incarnation.number, runDirectory: runDirectory.path,
-                notifySocket: runDirectory.notifySocket, wiring: agent.wiring, account: agent.account,
+                notifySocket: runDirectory.notifySocket, wiring: agent.wiringText, account: agent.account,
                 supervisor: inheritedEnvironment),
             workingDirectory: agent.plan.folder)
         request.incarnation = incarnation.number

@@ -27,16 +27,19 @@ extension Supervisor {
             agent?.trouble = nil
             agent?.process?.isReady = true
         }
-        let message = "\(transition.id) \(transition.from.rawValue) → \(transition.to.rawValue): \(reason)"
-        record(
-            kind: "state", agent: transition.id.name, incarnation: transition.incarnation, from: transition.from,
-            to: transition.to, message: message)
-        if transition.from != transition.to {
-            console.state(transition.id.name, from: transition.from, to: transition.to, reason: reason)
+        let incarnation = agent?.log.incarnation ?? 0
+        tell { [unowned self, reason] in
+            let message = "\(transition.from.rawValue) → \(transition.to.rawValue): \(reason)"
+            record(
+                kind: "state", agent: transition.id.name, incarnation: transition.incarnation, from: transition.from,
+                to: transition.to, message: "\(transition.id) \(message)")
+            if transition.from != transition.to {
+                console.state(transition.id.name, from: transition.from, to: transition.to, reason: reason)
+            }
+            agent?.log.note(message, of: incarnation)
+            greetOnce()
+            hooks.transition(transition)
         }
-        agent?.log.note("\(transition.from.rawValue) → \(transition.to.rawValue): \(reason)")
-        greetOnce()
-        hooks.transition(transition)
     }
 
     /// When everybody has started, or failed to: what a newcomer can do next.
@@ -63,23 +66,29 @@ extension Supervisor {
     func conclude(_ id: AgentID, _ report: TerminalReport) {
         guard let agent = agents[id] else { return }
         agent.log.drainAll()
-        let exit = ExitStatus(
+        let consumption = agent.consumption
+        var exit = ExitStatus(
             cause: report.cause, signal: report.exit.signalName, code: report.exit.code, at: Timestamp.now().text,
-            lastLog: agent.log.lastLines(Self.lastLogLines), usage: agent.usage)
-        agent.lastExit = exit
+            lastLog: agent.log.lastLines(Self.lastLogLines))
         if agent.process?.incarnation == report.incarnation, agent.process?.stage == .alive {
             agent.process?.stage = .clearing
         }
-        certify(agent, report)
-        let text = Self.describe(report) + (exit.usage?.limitHit.map { "; \($0)" } ?? "")
+        let text = Self.describe(report) + (consumption?.verdict.sentence.map { "; \($0)" } ?? "")
         if agent.trouble == nil, report.cause != .operator {
             // The last thing it said is mostly the reason.
             let lastWords = report.exit.code.map { $0 != 0 } ?? false ? exit.lastLog.last.map { ": \($0)" } : nil
             agent.trouble = text + (lastWords ?? "")
         }
-        agent.log.note(text)
-        record(
-            kind: "exit", agent: id.name, incarnation: report.incarnation, exit: exit, message: "\(id): \(text)")
+        let incarnation = agent.log.incarnation
+        let lines = agent.log.lastLines(DeathCertificate.logLines)
+        tell { [unowned self] in
+            exit.usage = consumption?.usage()
+            agent.lastExit = exit
+            certify(agent, report, exit, lines)
+            agent.log.note(text, of: incarnation)
+            record(
+                kind: "exit", agent: id.name, incarnation: report.incarnation, exit: exit, message: "\(id): \(text)")
+        }
     }
 
     /// Lines of output in a death certificate.

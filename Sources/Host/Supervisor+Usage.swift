@@ -19,15 +19,37 @@ extension Supervisor {
     ///
     /// - Parameter used: As its groups counted; nil: they are asked.
     func takeAccount(of exit: ChildExit, for agent: AgentRuntime, used: GroupUsage? = nil) -> Bool {
-        let used = used ?? agent.process?.group?.usage()
-        let verdict = MemoryVerdict(
-            limit: agent.limits.limit("memory"), exit: exit, used: used,
+        let consumption = Consumption(
+            exit, group: agent.process?.group, used: used, limit: agent.limits.limit("memory"),
             alarmed: agent.process?.memoryLimitHit ?? false)
+        agent.consumption = consumption
+        return consumption.verdict.isLimit
+    }
+}
+
+/// What an incarnation used until its end. What decides about the restart is read from its groups at once; the rest, which takes
+/// the kernel a tenth of a millisecond to add up, when it is asked for: while the groups are there.
+struct Consumption {
+    let exit: ChildExit
+    let verdict: MemoryVerdict
+    private let group: AgentGroup?
+    private let used: GroupUsage?
+
+    /// - Parameter used: As its groups counted; nil: `group` is asked.
+    init(_ exit: ChildExit, group: AgentGroup?, used: GroupUsage?, limit: PlannedLimit?, alarmed: Bool) {
+        self.exit = exit
+        self.group = group
+        let used = used ?? group.flatMap { $0.countsMemory ? $0.usage() : nil }
+        self.used = used
+        verdict = MemoryVerdict(limit: limit, exit: exit, used: used, alarmed: alarmed)
+    }
+
+    func usage() -> ExitUsage {
+        let used = used ?? group?.usage()
         let cpuUs = used?.cpuUs ?? (exit.userTimeUs + exit.systemTimeUs)
-        agent.usage = ExitUsage(
+        return ExitUsage(
             peakMemoryBytes: used?.peakMemoryBytes ?? exit.peakResidentBytes, cpuSeconds: Double(cpuUs) / 1e6,
             throttledPeriods: used?.throttledPeriods, refusedForks: used?.refusedForks, limitHit: verdict.sentence)
-        return verdict.isLimit
     }
 }
 

@@ -89,6 +89,7 @@ public final class Supervisor {
     var mayHaveOrphans = false
     var hasGreeted = false
     private var inbox: [FleetEvent] = []
+    private var tidings: [() -> Void] = []
     private var isHandling = false
     private var survivors: [AgentID]?
     private var stopRequests = 0
@@ -189,6 +190,15 @@ public final class Supervisor {
         guard !isHandling else { return }
         isHandling = true
         defer { isHandling = false }
+        repeat {
+            handleInbox()
+            let words = tidings
+            tidings = []
+            for word in words { word() }
+        } while !inbox.isEmpty || !tidings.isEmpty
+    }
+
+    private func handleInbox() {
         var next = 0
         while next < inbox.count {
             let event = inbox[next]
@@ -204,6 +214,12 @@ public final class Supervisor {
         inbox.removeAll(keepingCapacity: true)
     }
 
+    /// Tells of something once everything that it calls for has been done, so that no restart waits for words: from the end of
+    /// an agent to its next process lie half the system calls that way. In order; for use within `submit`.
+    func tell(_ words: @escaping () -> Void) {
+        tidings.append(words)
+    }
+
     private func perform(_ effect: FleetEffect) {
         switch effect {
         case .spawn(let id, let incarnation): spawn(id, incarnation)
@@ -212,9 +228,10 @@ public final class Supervisor {
         case .arm(let id, let deadline): arm(id, deadline)
         case .transition(let transition): announce(transition)
         case .ended(let id, let report): conclude(id, report)
-        case .escalated(let group, let culprit, let stopped): announce(escalation: group, culprit, stopped)
+        case .escalated(let group, let culprit, let stopped):
+            tell { [unowned self] in announce(escalation: group, culprit, stopped) }
         case .forgotten(let id): forget(id)
-        case .reply(let command, let outcome): reply(command, outcome)
+        case .reply(let command, let outcome): tell { [unowned self] in reply(command, outcome) }
         case .fleetStopped(let survivors):
             self.survivors = survivors
             loop.stop()
