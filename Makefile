@@ -51,10 +51,11 @@ test-cgroups: deps
 bench: build
 	.build/release/bench
 
-# This supervisor beside runit, s6 and supervisord; takes some minutes and wants a quiet machine.
+# This supervisor beside runit, s6 and supervisord; takes some minutes and wants a quiet machine. ONLY="restart this" measures less:
+# restart, storm, idle, crash-loop, fork-bomb, hang, adoption; this, runit, s6, supervisord.
 bench-supervision: build
 	@.ci/deps runit s6 supervisor
-	.build/release/bench supervision
+	.build/release/bench supervision $(ONLY)
 
 # A million simulated histories of a fleet; a failing seed prints the command that replays it.
 soak: deps

@@ -2,18 +2,20 @@ import Foundation
 
 /// `make bench`: what the platform costs, beside what it stands on, measured in one run so that the ratios mean something
 /// on a noisy machine; `bench durable` only what durable wires and approvals cost; `make bench-supervision`
-/// (`bench supervision`): this supervisor beside Debian's. Everything runs on this machine; nothing is sent anywhere.
+/// (`bench supervision [PART…] [PEER…]`): this supervisor beside Debian's. Everything runs on this machine; nothing is sent
+/// anywhere.
 @main struct Bench {
     static func main() throws {
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-        if CommandLine.arguments.dropFirst() == ["supervision"] {
-            print(SupervisionTable(columns: try SupervisionBench(programs: programs).columns()).text)
+        let words = Array(CommandLine.arguments.dropFirst())
+        if words.first == "supervision" {
+            print(try SupervisionBench(programs: programs, words: Array(words.dropFirst())).table().text)
             return
         }
         let rounds = ProcessInfo.processInfo.environment["BENCH_ROUNDS"].flatMap { Int($0) } ?? 3
         let chains = ChainBench(programs: programs)
         let durable = DurableBench(chains: chains)
-        if CommandLine.arguments.dropFirst() == ["durable"] {
+        if words == ["durable"] {
             print(try durable.hop(rounds: rounds))
             print(try durable.power(rounds: rounds))
             print(try DiskBench(directory: programs).measure())

@@ -3,6 +3,7 @@
 // Reads `stamp.conf` in its working directory: the path of a FIFO, its own number, and a mode
 //   plain   waits for ever
 //   crash   exits with 1 at once
+//   lines   writes a numbered line every 20 ms
 //   ping    says READY and pings its watchdog (sd_notify) four times in its period
 // so that every supervisor can run it without arguments. A record is 16 bytes: number and pid (32 bits each), CLOCK_MONOTONIC in
 // nanoseconds (64 bits); less than PIPE_BUF, hence never torn. Descriptor 3 gets a newline when it is a pipe (s6's
@@ -53,6 +54,12 @@ int main(void) {
             usleep(span == NULL ? 100000 : (useconds_t)(atoll(span) / 4));
             notify("WATCHDOG=1");
         }
+    }
+    for (int line = 1; strcmp(mode, "lines") == 0; line++) {
+        char text[32];
+        int length = snprintf(text, sizeof text, "line %d\n", line);
+        if (write(1, text, (size_t)length) != length) return 74;
+        usleep(20000);
     }
     for (;;) pause();
 }

@@ -12,6 +12,8 @@ protocol Peer {
     func prepare(_ directory: String, count: Int, agent: (_ folder: String, _ number: Int) throws -> Void) throws
     /// Program and arguments of the supervisor, in the foreground.
     func command(_ directory: String) -> (program: String, arguments: [String])
+    /// The command that shows every agent of a running fleet; nil: there is none.
+    func statusCommand(_ directory: String) -> (program: String, arguments: [String])?
     /// Ends the supervisor and its agents.
     func stop(_ process: Process, _ directory: String)
 }
@@ -19,6 +21,10 @@ protocol Peer {
 extension Peer {
     var healthySeconds: Double { 1.5 }
     var isSlow: Bool { false }
+    /// What it is installed as.
+    var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: command("/").program) }
+
+    func statusCommand(_ directory: String) -> (program: String, arguments: [String])? { nil }
 
     func stop(_ process: Process, _ directory: String) {
         process.terminate()
@@ -26,15 +32,22 @@ extension Peer {
 }
 
 struct QuantPype: Peer {
-    let name = "this"
+    static let ownName = "this"
+    let name = Self.ownName
     let programs: String
-    var manifest: [String: Any] = ["executable": "run", "readiness": "exec"]
+    /// The manifest of the agent with a number, beyond what all have.
+    var manifest: (Int) -> [String: Any] = { _ in [:] }
+
+    /// Each kill is to find an agent whose death is answered at once, as with the peers after `healthySeconds`.
+    private static var basics: [String: Any] {
+        ["executable": "run", "readiness": "exec", "restart": ["resetAfterSeconds": 1]]
+    }
 
     func prepare(_ directory: String, count: Int, agent: (String, Int) throws -> Void) throws {
         for number in 0..<count {
             let folder = "\(directory)/agents/a\(number)"
             try agent(folder, number)
-            try write(manifest, "\(folder)/agent.json")
+            try write(Self.basics.merging(manifest(number)) { $1 }, "\(folder)/agent.json")
         }
         try write(["runDirectory": "run", "agentsDirectory": "agents"], "\(directory)/supervisor.json")
     }
@@ -42,6 +55,12 @@ struct QuantPype: Peer {
     func command(_ directory: String) -> (program: String, arguments: [String]) {
         ("\(programs)/supervisor", ["--config", "\(directory)/supervisor.json", "--quiet"])
     }
+
+    func statusCommand(_ directory: String) -> (program: String, arguments: [String])? {
+        ("\(programs)/agentctl", ["--socket", Self.socket(directory), "status"])
+    }
+
+    static func socket(_ directory: String) -> String { "\(directory)/run/control.sock" }
 
     private func write(_ object: [String: Any], _ path: String) throws {
         try JSONSerialization.data(withJSONObject: object, options: .sortedKeys).write(to: URL(fileURLWithPath: path))
@@ -57,6 +76,11 @@ struct Runit: Peer {
 
     func command(_ directory: String) -> (program: String, arguments: [String]) {
         ("/usr/bin/runsvdir", ["\(directory)/s"])
+    }
+
+    func statusCommand(_ directory: String) -> (program: String, arguments: [String])? {
+        let services = (try? FileManager.default.contentsOfDirectory(atPath: "\(directory)/s")) ?? []
+        return ("/usr/bin/sv", ["status"] + services.map { "\(directory)/s/\($0)" })
     }
 
     func stop(_ process: Process, _ directory: String) {
@@ -93,6 +117,9 @@ struct Supervisord: Peer {
     func prepare(_ directory: String, count: Int, agent: (String, Int) throws -> Void) throws {
         var text =
             "[supervisord]\nnodaemon=true\nlogfile=\(directory)/log\npidfile=\(directory)/pid\nminfds=4096\nuser=root\n"
+            + "[unix_http_server]\nfile=\(directory)/sock\n[supervisorctl]\nserverurl=unix://\(directory)/sock\n"
+            + "[rpcinterface:supervisor]\n"
+            + "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
         for number in 0..<count {
             let folder = "\(directory)/s/a\(number)"
             try agent(folder, number)
@@ -104,5 +131,9 @@ struct Supervisord: Peer {
 
     func command(_ directory: String) -> (program: String, arguments: [String]) {
         ("/usr/bin/supervisord", ["-n", "-s", "-c", "\(directory)/supervisord.conf"])
+    }
+
+    func statusCommand(_ directory: String) -> (program: String, arguments: [String])? {
+        ("/usr/bin/supervisorctl", ["-c", "\(directory)/supervisord.conf", "status"])
     }
 }

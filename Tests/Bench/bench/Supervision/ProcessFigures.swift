@@ -36,7 +36,7 @@ struct ProcessFigures {
         pssBytes += Self.sum(of: "Pss:", in: "/proc/\(pid)/smaps_rollup") * 1_024
     }
 
-    private static func parent(of pid: pid_t) -> pid_t? {
+    static func parent(of pid: pid_t) -> pid_t? {
         let fields = statFields(of: pid)
         return fields.count > 1 ? pid_t(fields[1]) : nil
     }

@@ -13,6 +13,8 @@ final class Stamps {
 
     let path: String
     private let descriptor: Int32
+    /// First instructions seen, by number.
+    private(set) var counts: [Int: Int] = [:]
     /// By number: the newest incarnation.
     private(set) var latest: [Int: Stamp] = [:]
 
@@ -43,7 +45,13 @@ final class Stamps {
                 at: $0.load(fromByteOffset: 8, as: Int64.self))
         }
         latest[stamp.number] = stamp
+        counts[stamp.number, default: 0] += 1
         return stamp
+    }
+
+    /// Takes what has come meanwhile, so that no agent finds the pipe full.
+    func drain() {
+        while next(within: 0) != nil {}
     }
 
     /// Waits until each of `numbers` has reported an incarnation begun after `instant`; returns these by number.

@@ -9,6 +9,7 @@ final class SupervisedFleet {
     let count: Int
     let directory: String
     let stamps: Stamps
+    /// The one that runs, or ran last.
     private(set) var supervisor = Process()
     /// From the start of the supervisor's process to the first instruction of the last agent; milliseconds.
     private(set) var coldStartMs = 0.0
@@ -17,9 +18,7 @@ final class SupervisedFleet {
     init(_ peer: any Peer, count: Int, programs: String, mode: (Int) -> String = { _ in "plain" }) throws {
         self.peer = peer
         self.count = count
-        var template = Array("/tmp/qp-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw BenchError(description: "no temporary directory under /tmp") }
-        let directory = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let directory = try Self.makeDirectory()
         self.directory = directory
         let stamps = try Stamps(path: "\(directory)/fifo")
         self.stamps = stamps
@@ -33,12 +32,38 @@ final class SupervisedFleet {
         }
     }
 
+    /// In memory, like /run, where the peers keep their state: what a disk has to do at the moment is no supervisor's merit.
+    private static func makeDirectory() throws -> String {
+        for parent in ["/dev/shm", "/tmp"] {
+            var template = Array("\(parent)/qp-XXXXXX".utf8CString)
+            guard mkdtemp(&template) != nil else { continue }
+            let directory = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+            let probe = "\(directory)/probe"
+            // Where nothing may be executed, no agent can be.
+            if FileManager.default.createFile(atPath: probe, contents: nil, attributes: [.posixPermissions: 0o755]),
+                access(probe, X_OK) == 0, unlink(probe) == 0
+            {
+                return directory
+            }
+            try? FileManager.default.removeItem(atPath: directory)
+        }
+        throw BenchError(description: "no temporary directory for programs under /dev/shm or /tmp")
+    }
+
     deinit {
         try? FileManager.default.removeItem(atPath: directory)
     }
 
     /// Starts the supervisor and waits for the agents whose numbers are in `healthy` (all, without).
     func start(healthy: Range<Int>? = nil) throws {
+        let begun = try launch()
+        let stamps = try stamps.all(healthy ?? 0..<count, after: begun, within: Self.startSeconds)
+        coldStartMs = stamps.values.map(\.at).max().map { Double($0 - begun) / 1e6 } ?? 0
+    }
+
+    /// Starts the supervisor's program; returns when.
+    @discardableResult
+    func launch() throws -> Int64 {
         let command = peer.command(directory)
         supervisor = Process()
         supervisor.executableURL = URL(fileURLWithPath: command.program)
@@ -47,8 +72,13 @@ final class SupervisedFleet {
         supervisor.standardError = FileHandle.nullDevice
         let begun = monotonic()
         try supervisor.run()
-        let stamps = try stamps.all(healthy ?? 0..<count, after: begun, within: Self.startSeconds)
-        coldStartMs = Double(stamps.values.map(\.at).max()! - begun) / 1e6
+        return begun
+    }
+
+    /// kill -9 of the supervisor alone.
+    func killSupervisor() {
+        kill(supervisor.processIdentifier, SIGKILL)
+        supervisor.waitUntilExit()
     }
 
     func stop() {
@@ -57,13 +87,9 @@ final class SupervisedFleet {
         while supervisor.isRunning, monotonic() < end { usleep(20_000) }
         if supervisor.isRunning { kill(supervisor.processIdentifier, SIGKILL) }
         supervisor.waitUntilExit()
-        // What a supervisor left behind, of what was started here: agents are known by their stamps.
-        for stamp in stamps.latest.values where isAgent(stamp.pid) { kill(stamp.pid, SIGKILL) }
-    }
-
-    /// Whether the process still is one of this fleet's agents, and not somebody who got its number.
-    func isAgent(_ pid: pid_t) -> Bool {
-        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd"))?.hasPrefix(directory) ?? false
+        // What it left behind, and the small supervisors of single agents whose parent was killed: what works in this directory
+        // was started here.
+        for process in FleetProcess.all(in: directory) { kill(process.pid, SIGKILL) }
     }
 
     var figures: ProcessFigures { ProcessFigures(root: supervisor.processIdentifier, agent: "run") }

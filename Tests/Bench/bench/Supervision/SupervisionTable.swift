@@ -1,34 +1,39 @@
 import Foundation
 
-/// The comparison as a Markdown table.
+/// The comparison as a Markdown table, and what of the bars was missed.
 struct SupervisionTable {
-    let columns: [SupervisionBench.Column]
+    /// By peer, this supervisor first.
+    private var columns: [(name: String, figures: [String: Figure])] = []
+    /// In the order of their first appearance.
+    private var titles: [String] = []
+
+    mutating func add(_ figures: [Figure], of peer: String) {
+        if !columns.contains(where: { $0.name == peer }) { columns.append((peer, [:])) }
+        guard let column = columns.firstIndex(where: { $0.name == peer }) else { return }
+        for figure in figures {
+            columns[column].figures[figure.title] = figure
+            if !titles.contains(figure.title) { titles.append(figure.title) }
+        }
+    }
 
     var text: String {
-        var lines = ["| | " + columns.map(\.name).joined(separator: " | ") + " |"]
-        lines.append("|---" + String(repeating: "|---:", count: columns.count) + "|")
-        row("kill -9 → next first instruction, median ms (\(SupervisionBench.restartFleet) agents)", &lines) {
-            format(median($0.restart))
+        var lines = ["| | bar | " + columns.map(\.name).joined(separator: " | ") + " |"]
+        lines.append("|---|---:" + String(repeating: "|---:", count: columns.count) + "|")
+        for title in titles {
+            let bar = columns.lazy.compactMap { $0.figures[title]?.bar }.first
+            let cells = columns.map { $0.figures[title]?.value ?? "–" }
+            lines.append("| \(title) | \(bar?.text ?? "") | \(cells.joined(separator: " | ")) |")
         }
-        row("… p99 ms", &lines) { format(percentile($0.restart, 0.99)) }
-        row("\(SupervisionBench.stormFleet) killed at once, all back, ms", &lines) { spread($0.storms) }
-        row("\(SupervisionBench.stormFleet) from cold, ms", &lines) { spread($0.coldStarts) }
-        row("idle \(Int(SupervisionBench.idleSeconds)) s: context switches", &lines) { "\($0.idleSwitches)" }
-        row("… CPU ms", &lines) { "\($0.idleTicks * 10)" }
-        row("memory at \(SupervisionBench.stormFleet) agents, PSS MB", &lines) { format(Double($0.pssBytes) / 1e6) }
-        row("… in processes", &lines) { "\($0.processes)" }
-        return lines.joined(separator: "\n")
+        return (lines + [verdict]).joined(separator: "\n")
     }
 
-    private func row(_ title: String, _ lines: inout [String], _ value: (SupervisionBench.Column) -> String) {
-        lines.append("| \(title) | " + columns.map(value).joined(separator: " | ") + " |")
-    }
-
-    private func spread(_ values: [Double]) -> String {
-        "\(format(median(values))) (\(format(values.min() ?? .nan))–\(format(values.max() ?? .nan)))"
-    }
-
-    private func format(_ value: Double) -> String {
-        String(format: value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value)
+    private var verdict: String {
+        let own = columns.first { $0.name == QuantPype.ownName }?.figures.values ?? [:].values
+        let held = own.filter { $0.bar != nil }
+        let missed = held.filter { !($0.bar?.admits($0.number) ?? true) }.map(\.title).sorted()
+        if held.isEmpty { return "" }
+        return missed.isEmpty
+            ? "\nEvery bar is met (\(held.count))."
+            : "\nMissed, \(missed.count) of \(held.count): \(missed.joined(separator: "; "))."
     }
 }
