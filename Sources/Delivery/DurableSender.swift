@@ -14,7 +14,7 @@ public struct DurableSender: Sendable {
     public struct Consumer: Hashable, Sendable {
         /// "Agent.port" of its input.
         public var port: String
-        /// It closes a cycle: never waited for.
+        /// It closes a cycle or stands beside the order path: never waited for.
         public var isFeedback: Bool
 
         public init(port: String, isFeedback: Bool = false) {

@@ -20,7 +20,8 @@ public enum StartOrder {
         case execution
         case venue
         /// Beside the path, fed by it: portfolio and watchers of it. Comes up before everything that reports to it,
-        /// and what it says to the path is feedback.
+        /// and what it says to the path is feedback. What it is told is not, but nobody on the path waits for it
+        /// (`Wiring.Peer.beside`).
         case beside
 
         /// The stage of a manifest's `role`; roles that are not on the path are beside it.

@@ -1,3 +1,4 @@
+import Delivery
 import Glibc
 import Testing
 import Wire
@@ -50,6 +51,17 @@ import Wire
         #expect(room.wait(60) { isDone(room) }, "\(room.log("Relay").suffix(2_000)) \(room.log("Sink").suffix(2_000))")
         for name in Self.names.reversed() { #expect(room.stop(name) == 0, "\(room.log(name).suffix(1_000))") }
         try expectAllOnce(room)
+    }
+
+    /// Whoever stands beside the order path hears what happens on it and does not hold it up, however long it is away.
+    @Test(.timeLimit(.minutes(2))) func nobodyBesideThePathIsWaitedFor() throws {
+        let count = UInt64(DeliveryLimits.standard.window + 1_000)
+        let room = DurableRoom(count: Int(count), relay: .venue, sink: .portfolio)
+        for name in ["Relay", "Feed"] { room.start(name) }
+        #expect(room.wait { room.messages("Relay.back>Feed.answers", of: "Feed") == count }, "\(room.log("Relay"))")
+        room.start("Sink")
+        #expect(room.wait { room.messages("Relay.out>Sink.in", of: "Sink") == count }, "\(room.log("Sink"))")
+        for name in ["Feed", "Relay", "Sink"] { #expect(room.stop(name) == 0, "\(room.log(name))") }
     }
 
     @Test func aStateGoesOnAfterACleanStop() throws {

@@ -22,7 +22,7 @@ final class DurableRoom {
     private let graph: Graph
     private let feedback: Graph.Edge
 
-    init(count: Int) {
+    init(count: Int, relay: AgentRole = .utility, sink: AgentRole = .utility) {
         var template = Array("/tmp/qp-XXXXXX".utf8CString)
         directory = String(cString: mkdtemp(&template))
         self.count = count
@@ -40,8 +40,8 @@ final class DurableRoom {
         graph = Graph(
             agents: [
                 .init(name: "Feed", role: .ingest, inputs: [input("answers")], outputs: [output("out")]),
-                .init(name: "Relay", role: .utility, inputs: [input("in")], outputs: [output("back"), output("out")]),
-                .init(name: "Sink", role: .utility, inputs: [input("in")]),
+                .init(name: "Relay", role: relay, inputs: [input("in")], outputs: [output("back"), output("out")]),
+                .init(name: "Sink", role: sink, inputs: [input("in")]),
             ],
             edges: [edge("Feed", "out", "Relay", "in"), edge("Relay", "out", "Sink", "in"), feedback])
     }

@@ -14,8 +14,11 @@ final class ShellRoom {
     let context: Context
     private let output: Delivery
     private let awaited: Bool
+    private let commands: Bool
 
-    init(output: Delivery, awaited: Bool = true) throws {
+    /// `commands`: with an input `z` besides, from `Boss.z`.
+    init(output: Delivery, awaited: Bool = true, commands: Bool = false) throws {
+        self.commands = commands
         var template = Array("/tmp/qp-XXXXXX".utf8CString)
         directory = String(cString: mkdtemp(&template))
         mkdir("\(directory)/agents", 0o700)
@@ -27,13 +30,13 @@ final class ShellRoom {
 
     func remove() {
         try? context.terminate(timeoutMs: 2_000)
-        for file in ["in", "out", "agents/Relay/stats", "agents/Relay/trace"] { unlink("\(directory)/\(file)") }
+        for file in ["in", "z", "out", "agents/Relay/stats", "agents/Relay/trace"] { unlink("\(directory)/\(file)") }
     }
 
     private var wiring: Wiring {
         let queue = output != .stream
         let outEndpoint = "ipc://\(directory)/out"
-        return Wiring(
+        var wiring = Wiring(
             agent: "Relay",
             ports: [
                 "in": Wiring.Port(
@@ -53,6 +56,20 @@ final class ShellRoom {
                             method: queue ? .connect : .bind, fd: nil, feedback: false, awaited: awaited)
                     ]),
             ])
+        if commands { wiring.ports["z"] = commandPort }
+        return wiring
+    }
+
+    /// Its name comes last: what is read first is not decided by names.
+    private var commandPort: Wiring.Port {
+        Wiring.Port(
+            direction: .input, type: "Command", delivery: .queue, socket: .pull,
+            bind: Wiring.Listener(endpoint: "ipc://\(directory)/z", fd: nil),
+            peers: [
+                Wiring.Peer(
+                    port: PortID(agent: "Boss", port: "z"), endpoint: "ipc://\(directory)/z", method: .bind, fd: nil,
+                    feedback: false, awaited: true)
+            ])
     }
 
     /// Starts the relay on a thread of its own.
@@ -60,6 +77,20 @@ final class ShellRoom {
         var environment = AgentEnvironment(name: "Relay", incarnation: 4, wiring: wiring, stateDirectory: nil)
         environment.stateDirectory = "\(directory)/agents/Relay"
         return RunningShell(agent, environment)
+    }
+
+    /// The relay's inputs as a shell reads them, with a stream `a` besides.
+    func inputsInOrder() throws -> [String] {
+        var wiring = wiring
+        wiring.ports["a"] = Wiring.Port(
+            direction: .input, type: "Signal", delivery: .stream, socket: .sub, bind: nil, peers: [])
+        let environment = AgentEnvironment(name: "Relay", incarnation: 4, wiring: wiring, stateDirectory: nil)
+        let plan = WirePlan(wiring, agent: "Relay", registry: try environment.registry())
+        let file = try StatsFile(directory: "\(directory)/agents/Relay", wires: plan.rows.count)
+        let context = try Context()
+        let names = try plan.open(context: context, stats: file.view, waiting: []).inputs.map(\.name)
+        try context.terminate()
+        return names
     }
 
     private var page: StatsPageView?
@@ -79,10 +110,20 @@ final class ShellRoom {
 
     // MARK: Traffic
 
-    func producer() throws -> Push {
+    func producer(to input: String = "in") throws -> Push {
         var socket = try Push(context)
-        try socket.connect(to: Endpoint("ipc://\(directory)/in"))
+        try socket.connect(to: Endpoint("ipc://\(directory)/\(input)"))
         return socket
+    }
+
+    /// The Boss's n-th command.
+    func command(_ sequence: UInt64) throws -> [UInt8] {
+        var frame = try Payload.command(Command.with { $0.kind = .cancelOrder }).encoded()
+        try frame.seal(
+            Header(
+                payloadType: .command, output: OutputID(port: "Boss.z"), incarnation: 2, sequence: sequence,
+                trace: TraceID(sequence), originAt: Clock.now(), sentAt: Clock.now(), payloadBytes: 0))
+        return frame.bytes
     }
 
     func pull() throws -> AnyReceiver {

@@ -104,6 +104,31 @@ import ZeroMQ
         #expect(relay.stop() == nil)
     }
 
+    /// A halt must not wait behind what it halts.
+    @Test func commandsAreHeardWhileOutputsAreFull() throws {
+        let room = try ShellRoom(output: .queue, awaited: false, commands: true)
+        defer { room.remove() }
+        let relay = room.run(Relay.self)
+        var producer = try room.producer()
+        let count = UInt64(Limits.outboxPauseFrames + 4 * Limits.queueHighWaterMark)
+        var sent: UInt64 = 0
+        while sent < count, try room.send(room.frame(sent + 1), on: &producer, waitMs: 300) { sent += 1 }
+        #expect(sent < count, "the relay read on without end")
+        var boss = try room.producer(to: "z")
+        #expect(try room.send(room.command(1), on: &boss))
+        let stats = try room.stats()
+        let wires = (0..<stats.wireCount).map { stats.wire($0) }
+        let command = try #require(wires.first { $0.name == "Boss.z>Relay.z" })
+        try room.waitUntil { command[.messages] == 1 }
+        #expect(relay.stop() == nil)
+    }
+
+    @Test func commandsAreReadFirstThenQueuesThenStreams() throws {
+        let room = try ShellRoom(output: .queue, commands: true)
+        defer { room.remove() }
+        #expect(try room.inputsInOrder() == ["z", "in", "a"])
+    }
+
     @Test func aStreamThatWaitsLosesNothingToASlowConsumer() throws {
         let room = try ShellRoom(output: .stream)
         defer { room.remove() }
@@ -190,6 +215,7 @@ private struct Relay: Agent {
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
         switch event {
         case .message(let message):
+            if case .command = message.payload { return effects.log(.info, "commanded") }
             effects.send(message.payload, on: out)
             effects.count(relayed)
         case .stop: effects.send(.signal(Signal.with { $0.name = "bye" }), on: out)

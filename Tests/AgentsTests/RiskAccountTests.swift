@@ -128,7 +128,8 @@ import Wire
         ("symbolLimits", .list([.text("DOGE order=1 position=1")])),
         ("symbolLimits", .list([.text("BTCUSDT order=1 position=-1")])),
         ("symbolLimits", .list([.text("AMZN order=1 position=1"), .text("AMZN order=1 position=1")])),
-        ("maxOrderNotional", .number(5)), ("collarBps", .text("0")), ("maxValidMs", .number(300_001)), ("maxOrders", .number(-1)),
+        ("maxOrderNotional", .number(5)), ("collarBps", .text("0")), ("maxValidMs", .number(300_001)),
+        ("maxOrders", .number(-1)),
         ("initialTradingState", .text("OPEN")), ("collarBsp", .text("10")),
     ])
     func refusesWrongSettings(_ key: String, _ value: SettingValue) throws {

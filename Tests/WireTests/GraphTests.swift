@@ -268,6 +268,28 @@ import Testing
             ])
     }
 
+    /// A dead portfolio must not stop the venue's ears; a queue to it has no journal to fall back on, and still pushes back.
+    @Test func whoStandsBesideThePathIsNotWaitedFor() throws {
+        var agents = Self.honest
+        agents["Book"] = Self.manifest("portfolio", "in.reports:ExecutionReport:durable")
+        agents["Tape"] = Self.manifest("utility", "in.reports:ExecutionReport:durable", "out.lines:Signal:durable")
+        agents["Copy"] = Self.manifest("utility", "in.lines:Signal:durable")
+        let wires =
+            Self.honestWires + #", "Book.reports": "Venue.reports", "Tape.reports": "Venue.reports", "#
+            + #""Copy.lines": "Tape.lines""#
+        let graph = try FakeDisk(Self.wires(wires), agents: agents).plan().graph
+        func waited(_ agent: String, _ port: String) throws -> [String] {
+            try #require(graph.wiring(for: agent, runDirectory: "/r").ports[port]).peers.filter(\.isWaitedFor)
+                .map { "\($0.port)" }
+        }
+        #expect(try waited("Venue", "reports") == ["Alpha.reports", "Risk.reports"])
+        #expect(try waited("Tape", "lines") == ["Copy.lines"])
+        #expect(try waited("Execution", "orders") == ["Venue.orders"])
+        let venue = graph.wiring(for: "Venue", runDirectory: "/r")
+        #expect(venue.ports["reports"]?.peers.allSatisfy(\.awaited) == true, "at the start it is")
+        #expect(try Wiring(json: venue.json) == venue)
+    }
+
     @Test func nobodyWaitsForAnAgentThatDoesNotStart() throws {
         let disk = FakeDisk(
             #"""

@@ -21,7 +21,7 @@ final class DurableOutput {
         silences = edges.map { _ in 0 }
         sender = DurableSender(
             output: port, epoch: epoch,
-            consumers: edges.map { DurableSender.Consumer(port: $0.consumer, isFeedback: $0.isFeedback) },
+            consumers: edges.map { DurableSender.Consumer(port: $0.consumer, isFeedback: !$0.isWaitedFor) },
             restored: position?.sender, limits: limits, at: now)
         frames = Retained(first: sender.firstKept)
         guard let position else { return }

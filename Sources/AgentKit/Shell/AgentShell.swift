@@ -5,8 +5,8 @@ import ZeroMQ
 
 /// Runs one agent over ZeroMQ: one thread, which owns every socket and calls the agent.
 ///
-/// A round of the loop: wait for something; hand waiting frames to sockets that have room; deliver what came, queues
-/// before streams; fire timers; give a source its turn. It wakes for nothing else than these and the watchdog's ping.
+/// A round of the loop: wait for something; hand waiting frames to sockets that have room; deliver what came, commands
+/// before queues before streams; fire timers; give a source its turn. It wakes for nothing else than these and the watchdog's ping.
 final class AgentShell<A: Agent> {
     /// Frames taken from one port in one round, so that a busy port cannot starve the others or the watchdog.
     static var framesPerRound: Int { 256 }
@@ -176,7 +176,7 @@ final class AgentShell<A: Agent> {
     private func receive() throws {
         let full = outputs.contains(where: \.isFull)
         for wire in inputs {
-            let paused = full && !wire.isFeedback
+            let paused = full && !wire.isNeverPaused
             if let token = wire.token { poller.watch(token, for: paused ? [] : .readable) }
             if paused {
                 // A subscriber renews its subscriptions to a publisher that came back only from a call on its socket.

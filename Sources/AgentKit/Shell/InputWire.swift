@@ -18,9 +18,9 @@ final class InputWire {
     let name: String
     let type: PayloadType
     let delivery: Delivery
-    /// It carries answers against the stream's direction, and is read even while outputs are full: otherwise two agents
-    /// that wait for each other would wait for ever.
-    let isFeedback: Bool
+    /// Read even while outputs are full: answers against the stream's direction, since two agents that wait for each other
+    /// would wait for ever, and commands, since a halt or a cancel must not wait behind what it is about.
+    let isNeverPaused: Bool
     var socket: AnyReceiver
     var buffer = ReceiveBuffer(maximumBytes: Limits.maxFrameBytes)
     var token: Poller.Token?
@@ -34,7 +34,7 @@ final class InputWire {
         self.name = name
         type = PayloadType(name: declared.type)!
         delivery = declared.delivery
-        isFeedback = declared.peers.contains { $0.feedback }
+        isNeverPaused = type == .command || declared.peers.contains { $0.feedback }
         let me = "\(agent).\(name)"
         sources = declared.peers.map { source("\($0.port)>\(me)", OutputID(port: "\($0.port)")) }
         socket =

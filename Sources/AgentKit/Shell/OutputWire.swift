@@ -140,6 +140,8 @@ final class StreamOutput {
 final class QueueEdge {
     let consumer: String
     let isFeedback: Bool
+    /// Its full window pauses the agent.
+    let isWaitedFor: Bool
     let isAwaited: Bool
     var socket: Push
     var token: Poller.Token?
@@ -150,6 +152,7 @@ final class QueueEdge {
     init(peer: Wiring.Peer, context: Context, stats: StatsWireView) throws {
         consumer = "\(peer.port)"
         isFeedback = peer.feedback
+        isWaitedFor = peer.isWaitedFor
         isAwaited = peer.awaited
         self.stats = stats
         endpoint = try Endpoint(peer.endpoint)

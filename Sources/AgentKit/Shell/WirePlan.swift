@@ -46,8 +46,9 @@ struct WirePlan {
     /// Receiving edges, in the order of their rows; the recorder's table.
     var edgeNames: [String] { rows.filter { !$0.sends }.map(\.name) }
 
-    /// Names the rows and opens every socket. Queues come before streams among the inputs, so that decisions are
-    /// delivered before the market data that came with them.
+    /// Names the rows and opens every socket. Among the inputs, commands come first, so that no order that came with a halt
+    /// is worked before it, and queues before streams, so that decisions are delivered before the market data that came
+    /// with them.
     func open(
         context: Context, stats: StatsPageView, waiting: Set<Int>
     ) throws -> (inputs: [InputWire], outputs: [OutputWire]) {
@@ -76,7 +77,7 @@ struct WirePlan {
         let outputs = try registry.outputs.enumerated().map { index, port in
             try open(port, waits: waiting.contains(index), context, stats, takeRow)
         }
-        return (inputs.sorted { $0.delivery != .stream && $1.delivery == .stream }, outputs)
+        return (inputs.sorted { ($0.rank, $0.port.index) < ($1.rank, $1.port.index) }, outputs)
     }
 
     private func open(
@@ -92,4 +93,9 @@ struct WirePlan {
         let edges = try declared.peers.map { try QueueEdge(peer: $0, context: context, stats: stats.wire(takeRow())) }
         return OutputWire(name: port.name, type: port.type, id: id, stream: nil, edges: edges)
     }
+}
+
+extension InputWire {
+    /// Its place among the inputs of a round.
+    fileprivate var rank: Int { type == .command ? 0 : delivery != .stream ? 1 : 2 }
 }

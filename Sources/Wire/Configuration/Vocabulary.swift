@@ -3,6 +3,11 @@
 /// What an agent is for. The order path is guarded by roles: see `OrderPathRules`.
 public enum AgentRole: String, Sendable, Hashable, Codable, CaseIterable {
     case ingest, information, alpha, sizing, portfolio, risk, execution, venue, utility
+
+    /// Between an idea and its execution.
+    var isOnOrderPath: Bool { [.alpha, .sizing, .risk, .execution, .venue].contains(self) }
+    /// It hears of the path, and acts on it by commands at most.
+    var isBesideOrderPath: Bool { self == .portfolio || self == .utility }
 }
 
 /// Where an agent is meant to run. Only `local` agents are started by this supervisor's host.

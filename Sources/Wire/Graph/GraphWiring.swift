@@ -54,7 +54,8 @@ extension Graph {
                 method: binds ? .bind : .connect, fd: nil, feedback: isFeedback,
                 awaited: !isFeedback && startsWithFleet(other.agent),
                 acks: direction == .input && delivery == .durable
-                    ? SocketPath.acks(of: other.agent, runDirectory: runDirectory) : nil)
+                    ? SocketPath.acks(of: other.agent, runDirectory: runDirectory) : nil,
+                beside: direction == .output && delivery == .durable && leadsBeside(edge) ? true : nil)
         }
         let socket: Wiring.Socket =
             switch (direction, delivery) {
@@ -74,6 +75,13 @@ extension Graph {
         let output = self.agent(named: edge.source.agent)?.outputs.first { $0.name == edge.source.port }
         let input = self.agent(named: edge.target.agent)?.inputs.first { $0.name == edge.target.port }
         return edge.delivery == .durable && (output?.durability == .power || input?.durability == .power)
+    }
+
+    private func leadsBeside(_ edge: Edge) -> Bool {
+        guard let source = agent(named: edge.source.agent), let target = agent(named: edge.target.agent) else {
+            return false
+        }
+        return source.role.isOnOrderPath && target.role.isBesideOrderPath
     }
 
     private func startsWithFleet(_ name: String) -> Bool { agent(named: name)?.startsWithFleet ?? false }

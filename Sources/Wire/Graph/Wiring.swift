@@ -106,13 +106,19 @@ public struct Wiring: Sendable, Hashable, Codable {
         /// The join barrier: be READY only when this wire is confirmed live. False for feedback wires and for peers
         /// that do not start with the fleet.
         public var awaited: Bool
+        /// The consumer of a durable output stands beside the order path (portfolio, utility) and its producer on it: what it
+        /// has not acknowledged is kept, and never waited for. Left out where it is not so.
+        public var beside: Bool?
+        /// A full wire to this consumer makes its producer read nothing more.
+        public var isWaitedFor: Bool { !feedback && beside != true }
         /// Of a durable input's source: its `acks` endpoint, to which this side connects a PUSH.
         public var acks: String?
 
         public init(
             port: PortID, endpoint: String, method: Method, fd: Int32?, feedback: Bool, awaited: Bool,
-            acks: String? = nil
+            acks: String? = nil, beside: Bool? = nil
         ) {
+            self.beside = beside
             self.acks = acks
             self.port = port
             self.endpoint = endpoint
@@ -130,6 +136,7 @@ public struct Wiring: Sendable, Hashable, Codable {
             try container.encode(fd, forKey: .fd)
             try container.encode(feedback, forKey: .feedback)
             try container.encode(awaited, forKey: .awaited)
+            try container.encodeIfPresent(beside, forKey: .beside)
             try container.encodeIfPresent(acks, forKey: .acks)
         }
     }
