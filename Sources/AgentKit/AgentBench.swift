@@ -41,7 +41,8 @@ public struct AgentBench<A: Agent> {
     public init(
         name: String = "\(A.self)", inputs: [PortRegistry.Port] = [], outputs: [PortRegistry.Port] = [],
         settings: [String: SettingValue] = [:], arguments: [String] = [], environment: [String: String] = [:],
-        folder: String = ".", startedAt: Instant = Instant(nanoseconds: 1_000_000_000), startedUnixNs: Int64 = 0
+        folder: String = ".", startedAt: Instant = Instant(nanoseconds: 1_000_000_000), startedUnixNs: Int64 = 0,
+        isBegunAnew: Bool = false
     ) throws {
         let registry = PortRegistry(inputs: inputs, outputs: outputs)
         let settings = Settings(settings)
@@ -49,7 +50,8 @@ public struct AgentBench<A: Agent> {
             try A(
                 AgentStart(
                     name: name, incarnation: 1, arguments: arguments, environment: environment, settings: settings,
-                    folder: folder, startedAt: startedAt, startedUnixNs: startedUnixNs, registry: registry))
+                    folder: folder, startedAt: startedAt, startedUnixNs: startedUnixNs, isBegunAnew: isBegunAnew,
+                    registry: registry))
         }
         self.registry = registry
         sequences = Array(repeating: 0, count: inputs.count)

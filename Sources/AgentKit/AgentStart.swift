@@ -17,12 +17,15 @@ public struct AgentStart {
     public let startedAt: Instant
     /// Unix time in nanoseconds at `startedAt`.
     public let startedUnixNs: Int64
+    /// The agent is durable and has had a journal in this run directory that is not there any more: it knows nothing of
+    /// what it did. False at its first start, and whenever its state is restored.
+    public let isBegunAnew: Bool
     let registry: PortRegistry
 
     public init(
         name: String, incarnation: UInt64, arguments: [String] = [], environment: [String: String] = [:],
         settings: Settings = Settings(), folder: String = ".", startedAt: Instant = .zero, startedUnixNs: Int64 = 0,
-        registry: PortRegistry
+        isBegunAnew: Bool = false, registry: PortRegistry
     ) {
         self.name = name
         self.incarnation = incarnation
@@ -32,6 +35,7 @@ public struct AgentStart {
         self.folder = folder
         self.startedAt = startedAt
         self.startedUnixNs = startedUnixNs
+        self.isBegunAnew = isBegunAnew
         self.registry = registry
     }
 

@@ -19,11 +19,13 @@ public enum DeliveryError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(output) → \(consumer): the consumer has applied message \(applied), but the journal of \(output)'s agent ends "
                 + "at \(journaled): it was lost, cut or replaced. Nothing is sent, since other messages under the same "
                 + "numbers would be taken for duplicates. Restore that agent's journal, or stop the fleet and move the "
-                + "journals of both agents away to begin anew"
+                + "journals of both agents away to begin anew "
+                + "(a risk agent then begins HALTED)"
         case .receiverLostRecords(let output, let consumer, let applied, let kept):
             "\(output) → \(consumer): the consumer's journal ends at message \(applied), but it had acknowledged up to "
                 + "\(kept - 1), and the sender keeps only what follows. Its journal was lost, cut or replaced. Restore it, "
-                + "or stop the fleet and move the journals of both agents away to begin anew"
+                + "or stop the fleet and move the journals of both agents away to begin anew "
+                + "(a risk agent then begins HALTED)"
         case .replaced(let output, let epoch, let newer):
             "\(output): incarnation \(epoch) was replaced by \(newer); stopping. Nothing is to be done"
         case .tooFarBehind(let output, let consumer, let unacked):

@@ -9,8 +9,9 @@ import Wire
 struct GateBench {
     var bench: AgentBench<RiskSentinel>
 
-    init(_ settings: [String: SettingValue] = [:], quote: Quote? = Sample.quote()) throws {
-        bench = try ShippedManifest(folder: "RiskSentinel").bench(RiskSentinel.self, with: settings)
+    init(_ settings: [String: SettingValue] = [:], quote: Quote? = Sample.quote(), isBegunAnew: Bool = false) throws {
+        bench = try ShippedManifest(folder: "RiskSentinel").bench(
+            RiskSentinel.self, with: settings, isBegunAnew: isBegunAnew)
         if let quote { bench.receive(.quote(quote), on: "quotes") }
     }
 

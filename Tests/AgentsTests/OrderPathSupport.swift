@@ -21,11 +21,11 @@ struct ShippedManifest: Decodable {
     }
 
     func bench<A: Agent>(
-        _ agent: A.Type, name: String? = nil, with overrides: [String: SettingValue]
+        _ agent: A.Type, name: String? = nil, with overrides: [String: SettingValue], isBegunAnew: Bool = false
     ) throws -> AgentBench<A> {
         try AgentBench<A>(
             name: name ?? "\(A.self)", inputs: Self.ports(inputs), outputs: Self.ports(outputs),
-            settings: settings.merging(overrides) { $1 })
+            settings: settings.merging(overrides) { $1 }, isBegunAnew: isBegunAnew)
     }
 
     private static func ports(_ ports: [String: Port]) -> [PortRegistry.Port] {

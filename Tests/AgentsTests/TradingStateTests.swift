@@ -14,6 +14,17 @@ import Wire
         #expect(gate.decide("p2", .sell, "0.1").reasons == [.tradingHalted])
     }
 
+    /// Whoever moves journals away must not resume by it what somebody has halted, nor trade on from a position of 0.
+    @Test func aGateWhoseJournalIsGoneBeginsHalted() throws {
+        var gate = try GateBench(isBegunAnew: true)
+        let announced = try #require(gate.bench.start().compactMap { $0.payload.command }.only)
+        #expect(announced.tradingState == .halted && announced.reason == RiskSentinel.begunAnew)
+        #expect(gate.decide("p1", .buy, "0.1").reasons == [.tradingHalted])
+        gate.command(Sample.state(.active, "c1"))
+        #expect(gate.decide("p2", .buy, "0.1").kind == .approve)
+        #expect(try GateBench().bench.agent.state.control.state == .active, "the first start of all")
+    }
+
     static let malformedHalts: [@Sendable (inout Command) -> Void] = [
         { $0.tradingState = .unspecified },
         { $0.tradingState = .UNRECOGNIZED(77) },

@@ -11,12 +11,18 @@ import Wire
 ///
 /// Deterministic and idempotent: a proposal that comes again (same id) gets the decision it got, with what is left of
 /// its validity; a report that comes again (same execution id) or a command (same id) changes nothing.
+///
+/// Without the journal that it has had in its run directory it begins HALTED.
 @main
 struct RiskSentinel: DurableAgent {
     /// Decisions kept for proposals that come again.
     static let maximumAnswers = 8_192
     static let rememberedCommands = 4_096
     static let announceAgain = Nanoseconds.seconds(1)
+    /// Why it begins halted when its journal is gone: what it held, and who had halted it, is not known any more.
+    static let begunAnew =
+        "begun anew without the journal that there was: positions, open orders and halts of before are not known. "
+        + "Compare with the venue, then resume by hand"
     private static let releaseTimer = TimerID(1)
 
     private let decisions: OutputPort
@@ -44,6 +50,7 @@ struct RiskSentinel: DurableAgent {
             control: TradingControl(
                 state: TradingState(rawValue: (states.firstIndex(of: initial) ?? 2) + 1) ?? .halted),
             incarnation: start.incarnation)
+        if start.isBegunAnew { state.control.halt(Self.begunAnew) }
         instruments = Instrument.known.filter { [symbols = limits.symbols] in symbols[$0.key] != nil }
         counters = RiskCounters(start)
     }
@@ -69,7 +76,11 @@ struct RiskSentinel: DurableAgent {
             state.armedFor = nil
             state.account.expire(at: now)
             armReleaseTimer(&effects)
-        case .start: announce(at: now, &effects)
+        case .start:
+            if state.control.isHalted {
+                effects.log(.warning, "trading state \(state.control.state): \(state.control.reason)")
+            }
+            announce(at: now, &effects)
         case .timer, .turn, .stop: break
         }
     }

@@ -29,6 +29,7 @@ extension AgentShell {
             try sendDurably(payload, on: output, cause: cause, at: message.header.sentAt, isLate: true)
         }
         try takeSnapshot(isOpening: true)
+        if let directory = environment.stateDirectory { try BegunMark.leave(in: directory) }
         try markJournaled()
     }
 

@@ -14,6 +14,8 @@ final class DurableHalf<A: Agent> {
         var writer: JournalWriter
         var support: DurableSupport<A>
         var isPower: Bool
+        /// There was another journal once, and it is gone.
+        var isBegunAnew: Bool
     }
 
     let journal: DurableJournal
@@ -62,7 +64,12 @@ final class DurableHalf<A: Agent> {
         let recovered = try support.recover(path, writer.recovery.lastSequence, environment)
         // What is before the last snapshot makes room for the opening one, which a journal at its limit else has not.
         if recovered.neededFrom > 0 { writer.trim(upTo: recovered.neededFrom - 1) }
-        return Past(recovered: recovered, writer: writer, support: support, isPower: isPower)
+        let isBegunAnew = recovered.restore == nil && BegunMark.exists(in: directory)
+        if isBegunAnew {
+            AgentLog.write(
+                .warning, "\(path) is new, and there was another one: begun anew, without what the agent knew")
+        }
+        return Past(recovered: recovered, writer: writer, support: support, isPower: isPower, isBegunAnew: isBegunAnew)
     }
 
     /// Where `agentctl replay` finds the executable that this agent was started from.

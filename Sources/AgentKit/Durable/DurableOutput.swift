@@ -33,7 +33,8 @@ final class DurableOutput {
         guard frames.next == sender.last + 1 else {
             throw AgentFailure(
                 "\(port): the journal has its messages up to \(frames.next - 1) and numbers up to \(sender.last): messages "
-                    + "are missing. Restore the journal, or move the journals of both ends away to begin anew")
+                    + "are missing. Restore the journal, or move the journals of both ends away to begin anew "
+                    + "(a risk agent then begins HALTED)")
         }
         count()
     }

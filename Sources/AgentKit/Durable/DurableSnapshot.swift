@@ -55,12 +55,14 @@ struct DurableSnapshot: Codable, Sendable {
         } catch {
             throw AgentFailure(
                 "\(journal): its snapshot does not decode (\(error)): it is of another version. Run the build that wrote it, "
-                    + "stop it cleanly, then upgrade; or move the journal away to begin anew")
+                    + "stop it cleanly, then upgrade; or move the journal away to begin anew "
+                    + "(a risk agent then begins HALTED)")
         }
         guard version == Self.currentVersion else {
             throw AgentFailure(
                 "\(journal): a snapshot of version \(version), this build reads \(Self.currentVersion). Run the build that "
-                    + "wrote it, or move the journal away to begin anew")
+                    + "wrote it, or move the journal away to begin anew "
+                    + "(a risk agent then begins HALTED)")
         }
     }
 }

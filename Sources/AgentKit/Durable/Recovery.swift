@@ -94,7 +94,8 @@ extension Recovered where A: DurableAgent {
             guard record.type != .input else {
                 throw AgentFailure(
                     "\(journal): it has events from record \(record.sequence) on and no snapshot before them: a segment "
-                        + "is missing. Restore it, or move the journals of the whole fleet away to begin anew")
+                        + "is missing. Restore it, or move the journals of the whole fleet away to begin anew "
+                        + "(a risk agent then begins HALTED)")
             }
         }
     }
@@ -107,7 +108,8 @@ extension Recovered where A: DurableAgent {
         guard snapshot.bootID != "\(BootID.current)", lastNow > Clock.now() else { return }
         throw AgentFailure(
             "\(journal): written before the machine was started again, and its times are ahead of this boot's clock, "
-                + "which no durable agent can go on from yet. Move the journals of the whole fleet away to begin anew, "
+                + "which no durable agent can go on from yet. Move the journals of the whole fleet away to begin anew "
+                + "(a risk agent then begins HALTED), "
                 + "or start it once the machine has been up for longer than then")
     }
 }

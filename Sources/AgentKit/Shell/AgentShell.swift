@@ -73,7 +73,7 @@ final class AgentShell<A: Agent> {
             AgentStart(
                 name: environment.name, incarnation: environment.incarnation, arguments: environment.arguments,
                 environment: environment.all, settings: settings, folder: ".", startedAt: now,
-                startedUnixNs: startedUnixNs, registry: registry))
+                startedUnixNs: startedUnixNs, isBegunAnew: past?.isBegunAnew ?? false, registry: registry))
         try settings.requireAllRead()
         if let past {
             try past.recovered.restore?(&agent)
