@@ -7,6 +7,8 @@ import Wire
 public struct VenueApprovals: Sendable {
     /// Approvals remembered.
     public static let maximum = 32_768
+    /// The same in bytes.
+    public static let maximumBytes = 2 << 20
 
     private struct Entry: Sendable {
         var approved: Quantity
@@ -17,12 +19,15 @@ public struct VenueApprovals: Sendable {
         var used = Quantity.zero
         /// No order under it is good after this.
         var until: Instant
+
+        func keptBytes(_ id: String) -> Int { 80 + id.utf8.count + strategy.utf8.count + symbol.utf8.count }
     }
 
     private var entries: [String: Entry] = [:]
     /// In the order in which they were first used, from `oldest` on.
     private var queue: [String] = []
     private var oldest = 0
+    private var bytes = 0
 
     public init() {}
 
@@ -51,12 +56,16 @@ public struct VenueApprovals: Sendable {
         entry.used = used
         entry.until = max(entry.until, end)
         if entries[order.proposalID] == nil {
-            makeRoom(at: now)
-            guard entries.count < Self.maximum else { throw .tooManyApprovals }
+            let more = entry.keptBytes(order.proposalID)
+            makeRoom(more, at: now)
+            guard hasRoom(more) else { throw .tooManyApprovals }
+            bytes += more
             queue.append(order.proposalID)
         }
         entries[order.proposalID] = entry
     }
+
+    private func hasRoom(_ more: Int) -> Bool { entries.count < Self.maximum && bytes + more <= Self.maximumBytes }
 
     mutating func release(_ proposalID: String, _ quantity: Quantity) {
         guard let entry = entries[proposalID] else { return }
@@ -64,9 +73,10 @@ public struct VenueApprovals: Sendable {
     }
 
     /// Only when it is needed: a repeated order is told by what is remembered for as long as possible.
-    private mutating func makeRoom(at now: Instant) {
-        guard entries.count >= Self.maximum else { return }
+    private mutating func makeRoom(_ more: Int, at now: Instant) {
+        guard !hasRoom(more) else { return }
         while oldest < queue.count, let entry = entries[queue[oldest]], entry.until < now {
+            bytes -= entry.keptBytes(queue[oldest])
             entries[queue[oldest]] = nil
             oldest += 1
         }
@@ -100,6 +110,7 @@ extension VenueApprovals: Packable {
                 strategy: try unpacker.text(), symbol: try unpacker.text(),
                 side: Side(rawValue: try unpacker.int()) ?? .unspecified, used: Quantity(e8: try unpacker.int64()),
                 until: try unpacker.instant())
+            bytes += entries[id]?.keptBytes(id) ?? 0
             return id
         }
         guard entries.count == queue.count else { throw UnpackError("an approval is listed twice") }

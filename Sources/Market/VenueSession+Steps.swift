@@ -25,6 +25,7 @@ extension VenueSession {
             let report = Self.report(
                 entry.order, "unknown", .new, filled: .zero, "not known at the venue: asking", 0, leaves: entry.leaves)
             entry.reports.append(report)
+            openBytes += report.keptBytes
             effects.append(.report(report, entry.origin))
         }
         entries[orderID] = entry
@@ -50,6 +51,7 @@ extension VenueSession {
         let reason = entry.cancelReason ?? entry.withdrawnReason ?? "never reached the venue in time"
         let report = Self.report(entry.order, "ended", status, filled: entry.filled, reason, 0)
         entry.reports.append(report)
+        openBytes += report.keptBytes
         entries[orderID] = entry
         effects.append(.report(report, entry.origin))
         close(orderID, &effects)
@@ -57,6 +59,7 @@ extension VenueSession {
 
     mutating func close(_ orderID: String, _ effects: inout [Effect]) {
         guard let entry = entries.removeValue(forKey: orderID) else { return }
+        openBytes -= entry.keptBytes
         if entry.leaves.isPositive { effects.append(.release(proposalID: entry.order.proposalID, entry.leaves)) }
         keep(orderID, entry.reports)
     }
@@ -66,8 +69,13 @@ extension VenueSession {
         ended[orderID] = reports
         endedOrder.append(orderID)
         keptReports += reports.count
-        while keptReports > Self.maximumKeptReports, oldestEnded < endedOrder.count - 1 {
-            keptReports -= ended.removeValue(forKey: endedOrder[oldestEnded])?.count ?? 0
+        keptBytes += reports.keptBytes
+        while keptReports > Self.maximumKeptReports || keptBytes > Self.maximumKeptBytes,
+            oldestEnded < endedOrder.count - 1
+        {
+            let oldest = ended.removeValue(forKey: endedOrder[oldestEnded]) ?? []
+            keptReports -= oldest.count
+            keptBytes -= oldest.keptBytes
             oldestEnded += 1
         }
         if oldestEnded > 1_024, oldestEnded * 2 > endedOrder.count {
@@ -121,18 +129,26 @@ extension VenueSession: Packable {
     }
 
     public init(unpacking unpacker: inout Unpacker) throws {
-        for entry in try unpacker.list(Entry.self) { entries[entry.order.orderID] = entry }
+        for entry in try unpacker.list(Entry.self) {
+            entries[entry.order.orderID] = entry
+            openBytes += entry.keptBytes
+        }
         endedOrder = try unpacker.list { unpacker in
             let id = try unpacker.text()
             let reports = try unpacker.list(ExecutionReport.self)
             ended[id] = reports
             keptReports += reports.count
+            keptBytes += reports.keptBytes
             return id
         }
         sequence = try unpacker.uint64()
         queries = try unpacker.uint64()
         isLinkUp = try unpacker.bool()
     }
+}
+
+extension VenueSession.Entry {
+    var keptBytes: Int { order.keptBytes + reports.keptBytes }
 }
 
 extension VenueSession.Entry: Packable {
@@ -155,6 +171,7 @@ extension VenueSession.Entry: Packable {
         packer.append(query)
         packer.append(filled.e8)
         packer.append(reports)
+        packer.append(hasForgotten)
         for reason in [cancelReason, withdrawnReason] {
             packer.append(reason != nil)
             packer.append(reason ?? "")
@@ -180,6 +197,7 @@ extension VenueSession.Entry: Packable {
         }
         filled = Quantity(e8: try unpacker.int64())
         reports = try unpacker.list()
+        hasForgotten = try unpacker.bool()
         cancelReason = try Self.reason(&unpacker)
         withdrawnReason = try Self.reason(&unpacker)
         silence = try unpacker.int()

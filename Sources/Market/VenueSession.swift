@@ -48,6 +48,11 @@ public struct VenueSession: Sendable {
     public static let maximumQueries = 64
     /// Reports kept of ended orders, to answer an order that comes again; the oldest order is forgotten first.
     public static let maximumKeptReports = 16_384
+    /// The same in bytes.
+    public static let maximumKeptBytes = 2 << 20
+    /// Bytes of open orders and their reports, beyond which no further order is taken, and of a long one only the newest
+    /// report is kept.
+    public static let maximumOpenBytes = 3 << 19
     /// Reports of one order; a venue that says more is asked for no more than this.
     public static let maximumReports = 4_096
     /// Doublings of the time between two queries that are not answered.
@@ -104,6 +109,8 @@ public struct VenueSession: Sendable {
         var filled = Quantity.zero
         /// What was told of it, in order.
         var reports: [ExecutionReport] = []
+        /// Reports before these were told, and are not kept.
+        var hasForgotten = false
         /// Why it is not wanted any more; nil while it is.
         var cancelReason: String?
         /// Why it must not be sent once more, wherever it is; nil while it may.
@@ -122,6 +129,8 @@ public struct VenueSession: Sendable {
     var endedOrder: [String] = []
     var oldestEnded = 0
     var keptReports = 0
+    var keptBytes = 0
+    var openBytes = 0
     var sequence: UInt64 = 0
     var queries: UInt64 = 0
     public internal(set) var isLinkUp = true
@@ -131,7 +140,7 @@ public struct VenueSession: Sendable {
     // MARK: What it knows
 
     public var openCount: Int { entries.count }
-    public var isFull: Bool { entries.count >= Self.maximumOpen }
+    public var isFull: Bool { entries.count >= Self.maximumOpen || openBytes >= Self.maximumOpenBytes }
 
     /// What was told of an order; nil when it is not known, or was forgotten.
     public func reports(of orderID: String) -> [ExecutionReport]? { entries[orderID]?.reports ?? ended[orderID] }
@@ -165,6 +174,7 @@ public struct VenueSession: Sendable {
         entries[order.orderID] = Entry(
             order: bare, origin: origin, deadline: deadline, sequence: sequence, phase: isLinkUp ? .sent : .waiting,
             wakeAt: isLinkUp ? now + rules.answerTimeout : deadline)
+        openBytes += bare.keptBytes
         if isLinkUp { effects.append(.send(.place(bare, deadline: deadline))) }
     }
 
@@ -342,6 +352,8 @@ public struct VenueSession: Sendable {
     ) -> Bool {
         guard var entry = entries[orderID] else { return true }
         guard !entry.reports.contains(where: { $0.executionID == report.executionID }) else { return true }
+        // Told long ago: they come in order.
+        if entry.hasForgotten, report.lastQuantityE8 > 0, report.cumulativeQuantity <= entry.filled { return true }
         // An acknowledgement that is told after the fills that followed it: it says nothing any more.
         let isState = report.lastQuantityE8 == 0 && !report.status.endsOrder
         if isState, report.cumulativeQuantity < entry.filled { return true }
@@ -351,6 +363,12 @@ public struct VenueSession: Sendable {
         else { return false }
         entry.filled = sum
         entry.reports.append(report)
+        openBytes += report.keptBytes
+        if openBytes > Self.maximumOpenBytes, entry.reports.count > 1 {
+            openBytes -= entry.reports.dropLast().reduce(0) { $0 + $1.keptBytes }
+            entry.reports.removeFirst(entry.reports.count - 1)
+            entry.hasForgotten = true
+        }
         entry.silence = 0
         effects.append(.report(report, entry.origin))
         if report.status.endsOrder {
@@ -373,6 +391,7 @@ public struct VenueSession: Sendable {
             if known.count < Self.maximumReports {
                 ended[report.orderID]?.append(report)
                 keptReports += 1
+                keptBytes += report.keptBytes
             }
             effects.append(.warn("\(report.orderID): the venue reports a fill of an order that had ended"))
         } else {

@@ -6,16 +6,18 @@ import Wire
 /// - A marketable order takes what is displayed within its limit. What is left is cancelled (IOC), the whole is
 ///   cancelled unless all of it can be had at once (FOK), or it rests (GTC) until prints reach it or it ends.
 /// - It stands in for every venue whose book it is sent: `Order.venue` names the book.
-/// - It takes an order id once and keeps what it said of it; it executes nothing after an order's deadline.
+/// - It takes an order id once and keeps what it said of it (of ended orders, the newest `Reports.maximumEndedBytes`); it executes nothing after an order's deadline.
 ///
 /// The first report on an order acknowledges it; there is no separate acknowledgement of an order that trades at once.
 struct Exchange: Codable, Sendable {
     /// Books kept; updates of further ones are not used.
     static let maximumBooks = 256
-    /// Price levels kept in all books together: 4 MB. A book that would exceed it is lost until its next snapshot.
-    static let maximumLevels = 262_144
+    /// Price levels kept in all books together: 2 MB. A book that would exceed it is lost until its next snapshot.
+    static let maximumLevels = 131_072
     static let maximumNameBytes = 128
     static let rememberedPrints = 4_096
+    /// Levels that one order takes at once.
+    static let maximumFills = 1_023
 
     /// What became of a request or a print.
     struct Outcome: Sendable {
@@ -79,6 +81,9 @@ struct Exchange: Codable, Sendable {
                 .report(
                     reports.fill(
                         live.order, fill, fee: fee, .maker, filled: live.filled, timeNs: trade.exchangeTimeNs)))
+            if !reports.hasRoom, let rest = resting.remove(live.order.orderID) {
+                outcome.answers.append(.report(end(rest, .canceled, Refusal.tooManyOrders.rawValue)))
+            }
         }
         return outcome
     }
@@ -114,7 +119,7 @@ struct Exchange: Codable, Sendable {
             guard now < deadline else { throw .expired }
             guard let book = books[key], book.publicBook.isCurrent else { throw .noBook }
             guard !book.publicBook.isCrossed else { throw .crossedBook }
-            guard order.timeInForce != .gtc || !resting.isFull else { throw .tooManyOrders }
+            guard order.timeInForce != .gtc || (!resting.isFull && reports.hasRoom) else { throw .tooManyOrders }
             var live = LiveOrder(order: order, instrument: instrument, deadline: deadline)
             let fills = try priced(book.fills(order.side, order.quantity, limit: order.price), live, fees)
             var outcome = Outcome()
@@ -134,7 +139,7 @@ struct Exchange: Codable, Sendable {
     ) throws(Refusal) -> [(Level, fee: Notional)] {
         var filled = Quantity.zero
         var fills: [(Level, fee: Notional)] = []
-        for level in levels.prefix(VenueSession.maximumReports - 1) {
+        for level in levels.prefix(Self.maximumFills) {
             guard let sum = try? filled + level.quantity,
                 let fee = try? fees.fee(live.instrument, level.price, level.quantity, .taker)
             else { throw .overflow }

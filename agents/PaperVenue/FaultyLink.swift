@@ -8,7 +8,7 @@ import Wire
 /// Like TCP it keeps the order of each direction, and a cut loses what is on its way.
 struct FaultyLink: Sendable {
     /// Messages on their way in each direction; one more is lost.
-    static let maximumInFlight = 16_384
+    static let maximumInFlight = 3_072
 
     /// How bad it is; not part of the state.
     struct Faults: Equatable, Sendable {

@@ -3,20 +3,26 @@ import Wire
 
 /// Writes the reports of each order and keeps them: what the exchange knows of an order, and answers when it is asked.
 ///
-/// Execution ids are "<order id>#<n>", so that the same events give the same ids.
+/// Of an order that may still trade nothing is forgotten, or it could be placed a second time; ended ones are forgotten
+/// oldest first. Execution ids are "<order id>#<n>", so that the same events give the same ids.
 struct Reports: Codable, Sendable {
-    /// Orders whose reports are kept.
-    static let maximumOrders = 8_192
+    /// Bytes kept of reports on orders that have ended.
+    static let maximumEndedBytes = 1 << 20
+    /// The same of orders that may still trade; at this many, one more report ends its order.
+    static let maximumLiveBytes = 1 << 20
 
-    /// Of one order.
-    fileprivate struct Told: Sendable {
-        var reports: [ExecutionReport]
-    }
-
-    private var byOrder = RecentAnswers<Told>(capacity: Self.maximumOrders)
+    private var byOrder: [String: [ExecutionReport]] = [:]
+    /// Orders that have ended, as they did, from `oldest` on.
+    private var ended: [String] = []
+    private var oldest = 0
+    private var endedBytes = 0
+    private var liveBytes = 0
 
     /// All that was said of an order; nil when it is unknown.
-    subscript(orderID: String) -> [ExecutionReport]? { byOrder[orderID]?.reports }
+    subscript(orderID: String) -> [ExecutionReport]? { byOrder[orderID] }
+
+    /// Whether more can be kept of orders that may still trade.
+    var hasRoom: Bool { liveBytes < Self.maximumLiveBytes }
 
     /// A report without an execution.
     mutating func state(
@@ -58,19 +64,58 @@ struct Reports: Codable, Sendable {
     }
 
     private mutating func keep(_ report: ExecutionReport) -> ExecutionReport {
-        if byOrder[report.orderID] == nil {
-            byOrder.remember(Told(reports: [report]), for: report.orderID)
-        } else {
-            byOrder.update(report.orderID) { $0.reports.append(report) }
-        }
+        byOrder[report.orderID, default: []].append(report)
+        liveBytes += report.keptBytes
+        guard report.status.endsOrder else { return report }
+        let bytes = byOrder[report.orderID]?.keptBytes ?? 0
+        liveBytes -= bytes
+        endedBytes += bytes
+        ended.append(report.orderID)
+        forget()
         return report
+    }
+
+    /// The newest is always kept.
+    private mutating func forget() {
+        while endedBytes > Self.maximumEndedBytes, oldest < ended.count - 1 {
+            endedBytes -= byOrder.removeValue(forKey: ended[oldest])?.keptBytes ?? 0
+            oldest += 1
+        }
+        if oldest > 1_024, oldest * 2 > ended.count {
+            ended.removeFirst(oldest)
+            oldest = 0
+        }
     }
 }
 
-extension Reports.Told: Packable {
-    func pack(into packer: inout Packer) { packer.append(reports) }
+extension Reports: Packable {
+    func pack(into packer: inout Packer) {
+        packer.append(Array(ended[oldest...])) { id, packer in
+            packer.append(id)
+            packer.append(byOrder[id] ?? [])
+        }
+        packer.append(byOrder.filter { !($0.value.last?.status.endsOrder ?? true) }) { id, reports, packer in
+            packer.append(id)
+            packer.append(reports)
+        }
+    }
 
-    init(unpacking unpacker: inout Unpacker) throws { reports = try unpacker.list() }
+    init(unpacking unpacker: inout Unpacker) throws {
+        self.init()
+        ended = try unpacker.list { unpacker in
+            let id = try unpacker.text()
+            let reports = try unpacker.list(ExecutionReport.self)
+            endedBytes += reports.keptBytes
+            byOrder[id] = reports
+            return id
+        }
+        let live = try unpacker.dictionary { (try $0.text(), try $0.list(ExecutionReport.self)) }
+        for (id, reports) in live {
+            byOrder[id] = reports
+            liveBytes += reports.keptBytes
+        }
+        guard byOrder.count == ended.count + live.count else { throw UnpackError("an order is listed twice") }
+    }
 }
 
 extension OrderStatus {

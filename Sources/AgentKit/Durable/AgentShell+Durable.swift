@@ -41,6 +41,19 @@ extension AgentShell {
         try durable.journal.append(snapshot)
     }
 
+    /// The snapshot that is due between events. One that is too large is said and tried again later: until it succeeds,
+    /// the events since the last one stay in the journal, and a recovery replays them.
+    func takeDueSnapshot() throws {
+        guard let journal = durable?.journal else { return }
+        do {
+            try takeSnapshot(isOpening: false)
+        } catch let error as StateTooLarge {
+            AgentLog.write(
+                .error, "no snapshot: \(error). Tried again after \(DurableLimits.inputsPerSnapshot) further events")
+            journal.postponeSnapshot()
+        }
+    }
+
     // MARK: Events
 
     /// An event of the agent's own: a timer, a turn, its start or its end.
@@ -229,7 +242,7 @@ extension AgentShell {
         guard let durable, failure == nil else { return }
         if durable.journal.isSnapshotDue {
             if durable.journal.isPower { try commit(durable.journal) }
-            try takeSnapshot(isOpening: false)
+            try takeDueSnapshot()
         }
         if durable.journal.isPower { try commit(durable.journal) }
         let now = Clock.now()

@@ -63,6 +63,11 @@ final class DurableJournal {
         inputsSinceSnapshot >= DurableLimits.inputsPerSnapshot || bytesSinceSnapshot >= DurableLimits.bytesPerSnapshot
     }
 
+    func postponeSnapshot() {
+        inputsSinceSnapshot = 0
+        bytesSinceSnapshot = 0
+    }
+
     /// Appends a snapshot; what is before it is not needed any more.
     func append(_ snapshot: DurableSnapshot) throws {
         let bytes = try snapshot.encoded()
