@@ -31,6 +31,22 @@ public protocol DurableAgent: Agent {
     /// Read to take a snapshot, and set on a new agent (of the current settings) to restore one. Timers that are armed
     /// are kept by the shell.
     var state: State { get set }
+
+    /// Counts up with every change of `State` or of how a part of it packs itself: packed bytes carry no names, so that a
+    /// changed layout may be misread instead of refused. 1 unless declared.
+    static var stateVersion: Int { get }
+
+    /// The state of an older version, from its bytes as `StateCoding` wrote them; called when a clean snapshot of that
+    /// version is gone on with. Throws `AgentFailure` where there is no way, as by default.
+    static func migrate(_ bytes: [UInt8], from version: Int) throws -> State
+}
+
+extension DurableAgent {
+    public static var stateVersion: Int { 1 }
+
+    public static func migrate(_ bytes: [UInt8], from version: Int) throws -> State {
+        throw AgentFailure("this build can't read it and has no migration")
+    }
 }
 
 extension DurableAgent {

@@ -197,6 +197,7 @@ final class DurableHalf<A: Agent> {
         }
         return DurableSnapshot(
             context: journal.context, isOpening: isOpening, state: try support.encode(agent),
+            stateVersion: support.stateVersion,
             timers: timers.inOrder.map { .init(timer: $0.timer.number, at: $0.at.nanoseconds) },
             turnNotBefore: turnNotBefore?.nanoseconds, lastNow: journal.lastNow, outputs: positions + otherOutputs,
             sources: sources.map { SourcePosition(port: $0.key.port, output: $0.key.output, state: $0.value) })

@@ -13,6 +13,8 @@ struct DurableSnapshot: Codable, Sendable {
     var isOpening: Bool
     /// As `StateCoding` wrote it.
     var state: Data
+    /// `DurableAgent.stateVersion` of the build that wrote it; nil: 1.
+    var stateVersion: Int?
     /// In the order in which they were armed.
     var timers: [ArmedTimer]
     var turnNotBefore: Int64?
@@ -35,12 +37,14 @@ struct DurableSnapshot: Codable, Sendable {
     }
 
     init(
-        context: ReplayContext, isOpening: Bool, state: [UInt8], timers: [ArmedTimer], turnNotBefore: Int64?,
+        context: ReplayContext, isOpening: Bool, state: [UInt8], stateVersion: Int, timers: [ArmedTimer],
+        turnNotBefore: Int64?,
         lastNow: Instant, outputs: [OutputPosition], sources: [SourcePosition]
     ) {
         self.context = context
         self.isOpening = isOpening
         self.state = Data(state)
+        self.stateVersion = stateVersion
         self.timers = timers
         self.turnNotBefore = turnNotBefore
         self.lastNow = lastNow.nanoseconds
@@ -128,6 +132,25 @@ struct OutputPosition: Codable, Sendable {
 }
 
 extension DurableSnapshot {
+    /// The state as this build has it. With `migrating`, one of another version is taken over if the agent can.
+    func state<A: DurableAgent>(of agent: A.Type, migrating: Bool) throws -> A.State {
+        let version = stateVersion ?? 1
+        guard version != A.stateVersion else { return try StateCoding.decode(A.State.self, from: [UInt8](state)) }
+        let what = "the snapshot has state version \(version), this build of \(context.name) has \(A.stateVersion)"
+        guard migrating else {
+            throw AgentFailure(
+                "\(what), and there are events behind it that only the old build replays the same way: run that one once "
+                    + "more and stop it cleanly, then upgrade")
+        }
+        do {
+            return try A.migrate([UInt8](state), from: version)
+        } catch {
+            throw AgentFailure(
+                "\(what): \(error). Run the build that wrote it, or move the journals of the whole fleet away to begin "
+                    + "anew (a risk agent then begins HALTED)")
+        }
+    }
+
     var timerQueue: TimerQueue {
         var queue = TimerQueue()
         for timer in timers { _ = queue.set(TimerID(timer.timer), at: Instant(nanoseconds: timer.at)) }

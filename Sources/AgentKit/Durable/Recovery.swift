@@ -23,12 +23,14 @@ struct Recovered<A: Agent> {
 /// How a shell saves and restores an agent's state: what `DurableAgent` adds to `Agent`, for code that knows only that.
 struct DurableSupport<A: Agent> {
     let encode: (A) throws -> [UInt8]
+    let stateVersion: Int
     let recover: (_ journal: String, _ upTo: UInt64, _ environment: AgentEnvironment) throws -> Recovered<A>
 }
 
 extension DurableSupport where A: DurableAgent {
     init() {
         encode = { try StateCoding.encode($0.state) }
+        stateVersion = A.stateVersion
         recover = { try Recovered.read(journal: $0, upTo: $1, $2) }
     }
 }
@@ -78,7 +80,7 @@ extension Recovered where A: DurableAgent {
 
     /// Without anything behind the snapshot, no agent of the settings of then is needed.
     private init(_ snapshot: DurableSnapshot) throws {
-        let state = try StateCoding.decode(A.State.self, from: [UInt8](snapshot.state))
+        let state = try snapshot.state(of: A.self, migrating: true)
         restore = { $0.state = state }
         timers = snapshot.timerQueue
         turnNotBefore = snapshot.turnNotBefore.map { Instant(nanoseconds: $0) }

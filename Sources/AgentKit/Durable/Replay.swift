@@ -58,7 +58,7 @@ struct Replay<A: DurableAgent> {
         let (start, settings) = try context.start(registry: registry, environment: environment)
         agent = try A(start)
         try settings.requireAllRead()
-        agent.state = try StateCoding.decode(A.State.self, from: [UInt8](snapshot.state))
+        agent.state = try snapshot.state(of: A.self, migrating: false)
         timers = snapshot.timerQueue
         turnNotBefore = snapshot.turnNotBefore.map { Instant(nanoseconds: $0) }
         lastNow = Instant(nanoseconds: snapshot.lastNow)
