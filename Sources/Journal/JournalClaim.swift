@@ -17,8 +17,9 @@ final class JournalClaim {
     private let directory: String
     private let epoch: UInt64
     private let page: UnsafeMutableRawPointer
-    /// The epoch, then how often it was claimed: a writer that opens its own journal twice replaces itself.
-    private let word: UInt64
+    /// The epoch, then how often it was claimed: a writer that opens its own journal twice replaces itself. Later claims are
+    /// larger.
+    let word: UInt64
 
     /// Claims the journal in `directory` for `epoch`. Throws `.fenced` when a later epoch has it.
     init(directory: String, epoch: UInt64) throws(JournalError) {

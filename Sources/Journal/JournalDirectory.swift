@@ -49,9 +49,12 @@ struct JournalDirectory {
         return names.prefix(JournalLimits.maxReaders).map { JournalMark(path: path, fileName: $0) }
     }
 
-    /// Removes what earlier claims had prepared.
-    func removeSpares() throws(JournalError) {
-        for name in try names() where name.hasPrefix(Self.sparePrefix) { unlink("\(path)/\(name)") }
+    /// Removes what claims before `claim` had prepared; what a later one prepares is not a zombie's to take.
+    func removeSpares(before claim: JournalClaim) throws(JournalError) {
+        for name in try names() where name.hasPrefix(Self.sparePrefix) {
+            let isLater = UInt64(name.dropFirst(Self.sparePrefix.count), radix: 16).map { $0 >= claim.word } ?? false
+            if !isLater { unlink("\(path)/\(name)") }
+        }
     }
 
     /// None if there is no directory.

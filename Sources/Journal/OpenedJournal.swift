@@ -19,7 +19,7 @@ struct OpenedJournal {
         _ system: JournalSystem, _ claim: JournalClaim, _ anchor: () -> ClockAnchor
     ) throws(JournalError) {
         if let foreign = try directory.foreignNames().first { throw .foreign(file: "\(directory.path)/\(foreign)") }
-        try directory.removeSpares()
+        try directory.removeSpares(before: claim)
         let anchor = anchor()
         segments = []
         var last: SegmentImage?
@@ -36,6 +36,7 @@ struct OpenedJournal {
             case .image(let image): last = image
             case .missing, .blank(isLeftOver: true):
                 // Named, but lost its content with the power: nothing in it was ever vouched for.
+                try claim.confirm()
                 unlink(path)
                 segments.removeLast()
             case .blank(isLeftOver: false): throw .blank(path)

@@ -95,7 +95,6 @@ import Wire
         #expect(readout.error == nil)
         #expect(readout.texts.last == "two")
         #expect(!readout.texts.contains("late, and again"))
-        let spares = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasPrefix("spare") }
         #expect(spares.isEmpty)
     }
 
@@ -126,6 +125,28 @@ import Wire
         }
         #expect(Readout(directory).texts == ["one", "three's"])
         #expect(try writer(4).recovery.lastSequence == 2)
+    }
+
+    /// A zombie that clears up what earlier claims have left leaves alone what later ones prepare.
+    @Test func aZombieRemovesNoSpareOfItsSuccessor() throws {
+        let zombie = try writer(1)
+        try zombie.append("one")
+        let successor = try writer(2)
+        while try JournalReader.segments(in: directory).count < 3 { try successor.append("some record or other") }
+        while !spares.contains(where: { $0.hasPrefix("spare-") }) {
+            try successor.append("some record or other")
+            successor.prepareAhead()
+        }
+        let prepared = spares
+        try makeDirectory(scratch.path + "/another")
+        let claim = try JournalClaim(directory: scratch.path + "/another", epoch: 1)
+        try JournalDirectory(path: directory).removeSpares(before: claim)
+        #expect(spares == prepared)
+    }
+
+    var spares: [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.filter { $0.hasPrefix("spare") }
     }
 
     @Test func aFlippedByteOfAnEarlierIncarnationIsFound() throws {

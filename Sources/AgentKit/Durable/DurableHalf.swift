@@ -61,7 +61,14 @@ final class DurableHalf<A: Agent> {
             throw AgentFailure("\(error)")
         }
         linkProgram("\(directory)/\(Self.programName)")
-        let recovered = try support.recover(path, writer.recovery.lastSequence, environment)
+        let recovered: Recovered<A>
+        do {
+            recovered = try support.recover(path, writer.recovery.lastSequence, environment)
+        } catch {
+            // To a replaced process its successor's records are what must not be there: it ends as replaced.
+            do { try writer.confirm() } catch { throw AgentFailure("\(error)") }
+            throw error
+        }
         // What is before the last snapshot makes room for the opening one, which a journal at its limit else has not.
         if recovered.neededFrom > 0 { writer.trim(upTo: recovered.neededFrom - 1) }
         let isBegunAnew = recovered.restore == nil && BegunMark.exists(in: directory)
