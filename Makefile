@@ -8,7 +8,7 @@
 #   make test-cgroups             the tests of limits and trees on cgroup v2 alone, in a user-mode Linux
 #   make soak                     a million simulated fault histories of the supervisor's core
 #   make soak-wires               200,000 simulated fault histories of durable wires
-#   make soak-orders              the order path under kill -9 (QP_STORM_SEED, _PROPOSALS, _KILLS)
+#   make soak-orders              the order path under kill -9 and SIGSTOP (QP_STORM_SEED, _PROPOSALS, _KILLS, _ZOMBIES)
 #   make model                    the protocol of durable wires in a model checker
 #   make lint | format | proto | clean | deps | build
 
@@ -62,11 +62,12 @@ soak: deps
 	QP_SIM_SCHEDULES=1000000 swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak --disable-xctest \
 		--filter FleetSimulationTests
 
-# 200,000 proposals through the real processes while they, and the supervisor, are killed at random.
+# 200,000 proposals through the real processes, in release builds, while they, and the supervisor, are killed and stopped at
+# random: 5 to 10 minutes, as root (zombies need it). It says how it goes every 10 s; a failing seed prints its command.
 soak-orders: deps
-	$(SWIFT_BUILD) --build-tests
 	QP_STORM_PROPOSALS=$${QP_STORM_PROPOSALS:-200000} QP_STORM_KILLS=$${QP_STORM_KILLS:-500} \
-		swift test --skip-build --disable-xctest --filter OrderStorm
+		QP_STORM_ZOMBIES=$${QP_STORM_ZOMBIES:-40} \
+		swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak --disable-xctest --filter OrderStorm
 
 lint: deps
 	swift format lint --strict --recursive Package.swift Sources agents Tests

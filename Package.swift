@@ -119,7 +119,12 @@ let package = Package(
                 "VolatilityNexus", "Guardian", "RiskSentinel", "NeuralArb", "LiquidityFlow", "PaperVenue",
             ]),
         tests("agentctl", ["agentctl", "Wire"]),
-        tests("EndToEnd", ["Authority", "Journal", "Wire", "ZeroMQ", protobuf]),
+        tests(
+            "EndToEnd",
+            [
+                "AgentKit", "Authority", "CLinux", "Guardian", "Journal", "Market", "RiskSentinel", "Wire", "ZeroMQ",
+                protobuf,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -15,10 +15,13 @@ final class Place {
         try configure("{}")
     }
 
+    /// Not to be removed: there is something to be looked at in it.
+    var isKept = false
+
     /// Removed at the end.
     static func with<Value>(_ body: (Place) throws -> Value) throws -> Value {
         let place = try Place()
-        defer { try? FileManager.default.removeItem(atPath: place.path) }
+        defer { if !place.isKept { try? FileManager.default.removeItem(atPath: place.path) } }
         return try body(place)
     }
 

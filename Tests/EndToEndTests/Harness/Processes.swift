@@ -14,14 +14,23 @@ enum Processes {
 
     /// The living agents of a run, by name: the leaders of their sessions.
     static func agents(ofRun runDirectory: String) -> [String: pid_t] {
-        let key = Data("QP_AGENT=".utf8)
-        return ofRun(runDirectory).reduce(into: [:]) { agents, pid in
-            guard getsid(pid) == pid, let environment = contents("/proc/\(pid)/environ"),
-                let entry = environment.split(separator: 0).first(where: { $0.starts(with: key) })
-            else { return }
-            agents[String(decoding: entry.dropFirst(key.count), as: UTF8.self)] = pid
+        ofRun(runDirectory).reduce(into: [:]) { agents, pid in
+            guard getsid(pid) == pid, let agent = variable("QP_AGENT", of: pid) else { return }
+            agents[agent] = pid
         }
     }
+
+    /// A variable of the environment it was started with.
+    static func variable(_ name: String, of pid: pid_t) -> String? {
+        let key = Data("\(name)=".utf8)
+        let entry = environment(of: pid)?.split(separator: 0).first { $0.starts(with: key) }
+        return entry.map { String(decoding: $0.dropFirst(key.count), as: UTF8.self) }
+    }
+
+    static func environment(of pid: pid_t) -> Data? { contents("/proc/\(pid)/environ") }
+
+    /// Where in its memory `environment` begins (proc(5): env_start, field 50).
+    static func environmentAddress(of pid: pid_t) -> UInt64? { field(of: pid, 47).flatMap { UInt64($0) } }
 
     /// Running, sleeping or stopped; not a zombie.
     static func isAlive(_ pid: pid_t) -> Bool {
@@ -29,10 +38,53 @@ enum Processes {
         return state != "Z" && state != "X"
     }
 
+    /// By a signal (SIGSTOP).
+    static func isStopped(_ pid: pid_t) -> Bool { field(of: pid, 0) == "T" }
+
     static func parent(of pid: pid_t) -> pid_t? { field(of: pid, 1).flatMap { pid_t($0) } }
 
     static func program(of pid: pid_t) -> String? {
         try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe")
+    }
+
+    /// Children that run a program of this name.
+    static func children(of parent: pid_t, named name: String) -> [pid_t] {
+        // Told by the thread that made them.
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(parent)/task")) ?? []
+        let pids = threads.flatMap { thread in
+            let list = contents("/proc/\(parent)/task/\(thread)/children") ?? Data()
+            return String(decoding: list, as: UTF8.self).split(separator: " ").compactMap { pid_t($0) }
+        }
+        return pids.filter { program(of: $0)?.hasSuffix("/\(name)") == true }
+    }
+
+    /// Its control groups, one of each hierarchy that is mounted as a whole: where the hierarchy is mounted, and the path below.
+    static func groups(of pid: pid_t) throws -> [(mountPoint: String, path: String)] {
+        let text = { (file: String) in contents(file).map { String(decoding: $0, as: UTF8.self) } ?? "" }
+        let mounts = text("/proc/self/mounts").split(separator: "\n").map { $0.split(separator: " ") }
+        return text("/proc/\(pid)/cgroup").split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3 else { return nil }
+            let mount = mounts.first { mount in
+                guard mount.count > 3 else { return false }
+                if fields[1].isEmpty { return mount[2] == "cgroup2" }
+                return mount[2] == "cgroup"
+                    && Set(fields[1].split(separator: ",")).isSubset(of: mount[3].split(separator: ","))
+            }
+            return mount.map { (String($0[1]), String(fields[2])) }
+        }
+    }
+
+    /// Whether it has mapped a file.
+    static func maps(_ file: String, _ pid: pid_t) -> Bool {
+        contents("/proc/\(pid)/maps")?.range(of: Data((file + "\n").utf8)) != nil
+    }
+
+    /// Most memory that it has held at a time, bytes (VmHWM).
+    static func peakBytes(of pid: pid_t) -> Int? {
+        guard let status = contents("/proc/\(pid)/status") else { return nil }
+        let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 << 10 }
     }
 
     /// What the kernel holds it to, such as `Max core file size`: soft limit.

@@ -3,107 +3,129 @@ import TestSupport
 import Testing
 import Wire
 
-/// The real processes of the order path, with `kill -9` and SIGSTOP among them, the supervisor included.
+/// The real processes of the order path, with `kill -9`, SIGSTOP and woken zombies among them, the supervisor included.
 final class OrderStorm {
-    /// Told in `make soak-orders`; a failing seed makes the same choices again (not the same timing: that is the machine's).
-    struct Plan {
-        var seed: UInt64
-        var proposals: Int
-        var kills: Int
-
-        static var fromEnvironment: Plan {
-            let values = ProcessInfo.processInfo.environment
-            return Plan(
-                seed: values["QP_STORM_SEED"].flatMap(UInt64.init) ?? 1,
-                proposals: values["QP_STORM_PROPOSALS"].flatMap(Int.init) ?? 1_000,
-                kills: values["QP_STORM_KILLS"].flatMap(Int.init) ?? 25)
-        }
-    }
-
-    struct Tally: CustomStringConvertible {
-        var kills: [String: Int] = [:]
-        var pauses = 0
-
-        var killed: Int { kills.values.reduce(0, +) }
-        var description: String {
-            "\(killed) kills ("
-                + kills.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-                + "), \(pauses) pauses (SIGSTOP)"
-        }
-    }
-
-    static let victims = [
-        "StormAlpha", "VolatilityNexus", "RiskSentinel", "LiquidityFlow", "PaperVenue", "Guardian.ai", "supervisor",
-    ]
     /// Without any progress for so long, something is stuck.
     static let patienceSeconds = 60.0
     /// How often the journals are read and progress is looked at.
     static let lookMicroseconds: useconds_t = 20_000
+    static let reportSeconds = 10.0
+    /// How long a zombie sleeps on once its replacement runs, seconds.
+    static let sleep = 0.0...2.0
+    /// Zombies that may sleep at a time.
+    static let maxSleepers = 2
+
+    /// How often the supervisor is asked about replacements of zombies, and how long one may take.
+    static let statusSeconds = 0.2
+    static let replacementSeconds = 60.0
+
+    private struct Sleeper {
+        let zombie: Zombie
+        /// How long it sleeps on once its replacement runs.
+        let sleep: Double
+        let since = Date()
+        /// nil: its replacement does not run yet.
+        var wakesAt: Date?
+    }
 
     let place: Place
-    let plan: Plan
+    let plan: StormPlan
     private(set) var books: StormBooks
-    private(set) var tally = Tally()
+    private(set) var tally = StormTally()
+    private(set) var sizes = StormSizes()
     private(set) var supervisor: SupervisorRun
+    let ledger: StormLedger
+    /// Broken promises that no journal tells of.
+    private(set) var faults: [String] = []
+    private(set) var seconds = 0.0
     private var random: SplitMix64
     private var paused: [(pid: pid_t, until: Date)] = []
+    private var sleepers: [Sleeper] = []
+    private var nextStatus = Date()
+    /// Who is next to become a zombie.
+    private var candidates: [String] = []
 
-    init(_ place: Place, _ plan: Plan) throws {
+    init(_ place: Place, _ plan: StormPlan) throws {
         self.place = place
         self.plan = plan
         random = SplitMix64(seed: plan.seed)
-        try place.adopt(
-            "MarketFeed", "VolatilityNexus", "RiskSentinel", "LiquidityFlow", "PaperVenue", "Guardian.ai")
-        try place.add("StormAlpha", Self.alpha)
-        try place.configure(Self.configuration(proposals: plan.proposals))
+        ledger = StormLedger(place, seed: plan.seed &+ 1)
+        for agent in StormFleet.shipped { try place.adopt(agent) }
+        try place.add("StormAlpha", StormFleet.alpha)
+        try place.configure(StormFleet.configuration(proposals: plan.proposals))
         books = StormBooks(run: place.run)
         supervisor = try SupervisorRun(place, ["--quiet"])
     }
 
-    /// Runs to the end; what is wrong is in `books.faults`.
+    var faultCount: Int { books.faultCount + faults.count }
+
+    /// Runs to the end, or to the first broken promise.
     func run() throws {
-        let killEvery = max(1, plan.proposals / max(1, plan.kills))
-        var nextKillAt = killEvery
-        var lastProgress = (decisions: 0, at: Date())
-        while true {
+        let start = Date()
+        var lastProgress = (decisions: 0, at: start)
+        var nextReport = start + Self.reportSeconds
+        while faultCount == 0 {
             try books.catchUp()
-            resumePaused()
+            try ledger.tick()
+            resumePaused(before: Date())
+            try wakeDue()
             let done = books.decisions.count
             if done > lastProgress.decisions { lastProgress = (done, Date()) }
-            if books.isComplete(of: plan.proposals, at: Instant(nanoseconds: Int64(monotonicSeconds() * 1e9))),
-                tally.killed >= plan.kills
-            {
-                break
+            if isComplete { break }
+            if tally.killed < plan.kills * done / plan.proposals { try strike() }
+            if zombiesMade < (plan.zombies * done + plan.proposals / 2) / plan.proposals { try makeZombie() }
+            if nextReport <= Date() {
+                nextReport += Self.reportSeconds
+                report(since: start)
             }
-            if done >= nextKillAt || (done >= plan.proposals && tally.killed < plan.kills) {
-                try strike()
-                nextKillAt = done + killEvery
-            }
-            try #require(
-                Date().timeIntervalSince(lastProgress.at) < Self.patienceSeconds || done >= plan.proposals,
-                "stuck at \(done) decisions of \(books.proposals.count) proposals; \(tally)\n\(stuckStory())")
-            try #require(
-                Date().timeIntervalSince(lastProgress.at) < 3 * Self.patienceSeconds,
-                "not complete: \(unfinished())\n\(tally)\n\(stuckStory())")
+            let patience = done >= plan.proposals ? 3 * Self.patienceSeconds : Self.patienceSeconds
+            if Date().timeIntervalSince(lastProgress.at) > patience { throw stuck("no progress") }
             usleep(Self.lookMicroseconds)
         }
-        for (pid, _) in paused { resume(pid) }
-        try supervisor.settled()
-        try books.catchUp()
-        books.settle(count: plan.proposals)
+        resumePaused(before: .distantFuture)
+        seconds = Date().timeIntervalSince(start)
+        sizes.look(at: place.run)
     }
 
-    func end() { supervisor.end() }
+    private var isComplete: Bool {
+        books.isComplete(of: plan.proposals, at: Instant(nanoseconds: Int64(monotonicSeconds() * 1e9)))
+            && tally.killed >= plan.kills && (zombiesMade >= plan.zombies || !Zombie.canBeMade) && sleepers.isEmpty
+    }
 
-    // MARK: Faults
+    /// Stops the fleet in order and compares what everybody believes.
+    func settle() throws {
+        try supervisor.settled()
+        try ledger.rest()
+        try supervisor.stop()
+        try books.catchUp()
+        books.settle(count: plan.proposals)
+        faults += try StormStates(run: place.run, symbols: books.positions.keys).differences(from: books)
+        faults += try ledger.differences(from: books)
+        let verified = try place.agentctl(["journal", "verify"], within: 120)
+        if verified.exit != .code(0) { faults.append("journal verify: \(verified.output)\(verified.error)") }
+        for agent in StormFleet.path {
+            let replayed = try place.agentctl(["replay", agent], within: 300)
+            if replayed.exit != .code(0) { faults.append("replay \(agent): \(replayed.output)\(replayed.error)") }
+        }
+    }
+
+    func end() {
+        for sleeper in sleepers { sleeper.zombie.kill() }
+        supervisor.end()
+    }
+
+    // MARK: Kills and pauses
 
     private func strike() throws {
-        let victim = Self.victims.randomElement(using: &random)!
-        if victim == "supervisor" {
-            supervisor.program.kill()
-            supervisor = try SupervisorRun(place, ["--quiet"])
-        } else if let pid = Processes.agents(ofRun: place.run)[victim] {
-            if Int.random(in: 0..<8, using: &random) == 0 {
+        let victim = StormFleet.victims.randomElement(using: &random)!
+        switch victim {
+        case StormFleet.supervisor: try replaceSupervisor()
+        case StormFleet.launcher:
+            guard let pid = Processes.children(of: supervisor.pid, named: victim).first else { return }
+            kill(pid, SIGKILL)
+        default:
+            guard let pid = Processes.agents(ofRun: place.run)[victim] else { return }
+            guard Int.random(in: 0..<8, using: &random) > 0 else {
                 kill(pid, SIGSTOP)
                 // Some are resumed in time, some are replaced by the watchdog first.
                 paused.append((pid, Date() + Double.random(in: 0.05...3, using: &random)))
@@ -111,15 +133,67 @@ final class OrderStorm {
                 return
             }
             kill(pid, SIGKILL)
-        } else {
-            return
         }
         tally.kills[victim, default: 0] += 1
     }
 
-    private func resumePaused() {
-        for (pid, until) in paused where until < Date() { resume(pid) }
-        paused.removeAll { $0.until < Date() }
+    private func replaceSupervisor() throws {
+        supervisor.program.kill()
+        supervisor = try SupervisorRun(place, ["--quiet"])
+    }
+
+    // MARK: Zombies
+
+    private var zombiesMade: Int { tally.zombies.values.reduce(sleepers.count, +) }
+
+    /// Each agent of the path in turn.
+    private func makeZombie() throws {
+        guard Zombie.canBeMade, sleepers.count < Self.maxSleepers else { return }
+        if candidates.isEmpty { candidates = StormFleet.path.shuffled(using: &random) }
+        let sleep = Double.random(in: Self.sleep, using: &random)
+        guard !sleepers.contains(where: { $0.zombie.agent == candidates[0] }) else { return }
+        let zombie = try Zombie(of: candidates[0], run: place.run) { supervisor.program.kill() }
+        if supervisor.program.hasEnded { supervisor = try SupervisorRun(place, ["--quiet"]) }
+        guard let zombie else { return }
+        candidates.removeFirst()
+        sleepers.append(Sleeper(zombie: zombie, sleep: sleep))
+    }
+
+    /// Wakes those whose replacements have run for long enough.
+    private func wakeDue() throws {
+        guard sleepers.contains(where: { $0.wakesAt == nil || $0.wakesAt! <= Date() }), nextStatus <= Date() else {
+            return
+        }
+        nextStatus = Date() + Self.statusSeconds
+        for index in sleepers.indices where sleepers[index].wakesAt == nil { try lookForReplacement(index) }
+        for sleeper in sleepers where sleeper.wakesAt.map({ $0 <= Date() }) ?? false { try wake(sleeper.zombie) }
+        sleepers.removeAll { $0.zombie.hasEnded }
+    }
+
+    private func lookForReplacement(_ index: Int) throws {
+        let sleeper = sleepers[index]
+        let agent = try supervisor.status()?.agents.first { $0.name == sleeper.zombie.agent }
+        if let agent, agent.state == .running, agent.incarnation > sleeper.zombie.incarnation {
+            sleepers[index].wakesAt = Date() + sleeper.sleep
+        } else if Date().timeIntervalSince(sleeper.since) > Self.replacementSeconds {
+            throw stuck("\(sleeper.zombie.agent) is not replaced while its zombie, \(sleeper.zombie.pid), sleeps")
+        }
+    }
+
+    private func wake(_ zombie: Zombie) throws {
+        guard !zombie.hasEnded else {
+            return faults.append("the zombie of \(zombie.agent) was killed in its sleep")
+        }
+        try zombie.wake()
+        tally.zombies[zombie.agent, default: 0] += 1
+        try eventually("\(zombie.agent) says: \(zombie.lastWords)", detail: { stuckStory() }) {
+            supervisor.log(of: zombie.agent).contains(zombie.lastWords) ? true : nil
+        }
+    }
+
+    private func resumePaused(before now: Date) {
+        for (pid, until) in paused where until < now { resume(pid) }
+        paused.removeAll { $0.until < now }
     }
 
     /// Only if the number is still a process of this run.
@@ -127,41 +201,29 @@ final class OrderStorm {
         if Processes.agents(ofRun: place.run).values.contains(pid) { kill(pid, SIGCONT) }
     }
 
-    // MARK: What is wrong
+    // MARK: Telling
 
-    private func unfinished() -> String {
-        return "\(books.decisions.count) decisions, open orders \(books.open.joined(separator: ", "))"
+    private func report(since start: Date) {
+        sizes.look(at: place.run)
+        let elapsed = Date().timeIntervalSince(start)
+        print(
+            "\(Int(elapsed)) s: \(books.decisions.count) of \(plan.proposals) decided, \(books.fills.count) fills, "
+                + "\(Int(Double(books.decisions.count) / elapsed))/s; \(tally.killed) of \(plan.kills) kills, "
+                + "\(zombiesMade) of \(plan.zombies) zombies; largest journal \(sizes.largestJournal >> 20) MB, "
+                + "ledger \(ledger.bytes >> 20) MB")
+        fflush(nil)
+    }
+
+    private func stuck(_ what: String) -> Program.Failed {
+        Program.Failed(
+            description:
+                "\(what) at \(books.decisions.count) decisions of \(books.proposals.count) proposals; open orders "
+                + "\(books.someOpen), unfilled approvals \(books.someUnfilled); \(tally)\n\(stuckStory())")
     }
 
     private func stuckStory() -> String {
         let status = (try? supervisor.ctl("status").output) ?? "no status"
-        let logs = Self.victims.dropLast().map { "== \($0)\n\(supervisor.log(of: $0).suffix(1_500))" }
+        let logs = StormFleet.path.map { "== \($0)\n\(supervisor.log(of: $0).suffix(1_500))" }
         return status + supervisor.story + logs.joined(separator: "\n")
-    }
-
-    // MARK: The fleet
-
-    static let alpha = """
-        { "executable": "storm-alpha", "role": "alpha", "readiness": "notify", "watchdogSeconds": 2,
-          "inputs": {
-            "quotes": { "type": "Quote", "delivery": "stream", "from": "MarketFeed.quotes" },
-            "decisions": { "type": "RiskDecision", "delivery": "durable", "from": "RiskSentinel.decisions" },
-            "reports": { "type": "ExecutionReport", "delivery": "durable", "from": "PaperVenue.reports" } },
-          "outputs": { "proposals": { "type": "Proposal", "delivery": "durable" } } }
-        """
-
-    /// Limits of risk wide enough that most is approved; restarts without an end.
-    static func configuration(proposals: Int) -> String {
-        """
-        { "defaults": { "restart": { "maxMs": 50, "intensity": { "restarts": 100000, "windowSeconds": 60 } } },
-          "agents": {
-            "StormAlpha": { "settings": { "count": \(proposals), "window": 128 } },
-            "MarketFeed": { "settings": { "events": 1000000000, "pace": "1x", "seed": 7 } },
-            "RiskSentinel": { "settings": {
-                "maxOrders": 10000, "duplicateWindowMs": 0, "maxValidMs": 5000, "collarBps": "500",
-                "maxOrderNotional": "1000000", "maxGrossExposure": "100000000",
-                "symbolLimits": ["SIMUSD order=100000 position=10000000"] } } },
-          "pipelines": { "main": { "wires": { "VolatilityNexus.proposals": "StormAlpha.proposals" } } } }
-        """
     }
 }

@@ -1,4 +1,5 @@
 import Journal
+import Market
 import Wire
 
 /// What the journals of the order path say happened, read while it happens: an old segment may be gone at the end.
@@ -6,25 +7,39 @@ struct StormBooks {
     /// Anything here is a broken promise.
     private(set) var faults: [String] = []
     private(set) var faultCount = 0
+    /// Of those, what was sent or taken a second time.
+    private(set) var duplicates = 0
     static let faultsKept = 20
 
     private(set) var proposals: Set<String> = []
     private(set) var decisions: [String: Decision] = [:]
     /// Order to proposal.
     private(set) var orders: [String: String] = [:]
-    /// Orders that the venue has done with; it may be heard of before the order itself is read.
-    private(set) var ended: Set<String> = []
+    /// Orders without a final answer of the venue.
+    private var open: Set<String> = []
+    /// Orders with one; it may be read before the order itself.
+    private var ended: Set<String> = []
+    /// Orders that the venue has taken in.
+    private var arrived: Set<String> = []
     /// By execution id.
     private(set) var fills: [String: Fill] = [:]
+    /// By proposal.
     private(set) var filledE8: [String: Int64] = [:]
-    private(set) var blocked = 0
+    /// By order.
+    private(set) var filledOfOrderE8: [String: Int64] = [:]
+    /// Approved, and not executed in full, until when.
+    private var unfilled: [String: Instant] = [:]
+    private(set) var approved = 0
+    /// How many were blocked, by reason.
+    private(set) var blocked: [String: Int] = [:]
+    /// By symbol, of the account: what the venue's fills come to.
+    private(set) var positions: [String: Int64] = [:]
+    private var tradedE8: [String: (bought: Int64, sold: Int64, fills: Int)] = [:]
     private var readers: [String: Reader] = [:]
 
     struct Decision {
         var isApproved: Bool
         var quantityE8: Int64
-        /// CLOCK_MONOTONIC.
-        var expiresAt: Instant
     }
 
     struct Fill {
@@ -34,6 +49,8 @@ struct StormBooks {
 
     private struct Reader {
         var journal: JournalReader
+        /// Incarnation that wrote the last record.
+        var epoch: UInt64 = 0
         /// Last sequence of each output: the next must follow without a gap, in whatever incarnation.
         var last: [UInt64: UInt64] = [:]
         /// The same of each durable source: what was applied, once each and in order.
@@ -42,14 +59,11 @@ struct StormBooks {
         var positions: [String: Int64] = [:]
     }
 
-    static let agents = [
-        "StormAlpha", "VolatilityNexus", "RiskSentinel", "LiquidityFlow", "PaperVenue", "Guardian.ai",
-    ]
     /// Those that keep positions, each from the reports it has applied.
     static let bookkeepers = ["RiskSentinel", "Guardian.ai"]
 
     init(run: String) {
-        for agent in Self.agents {
+        for agent in StormFleet.path {
             let directory = "\(run)/agents/\(agent)/\(JournalWriter.directoryName)"
             readers[agent] = Reader(journal: JournalReader(directory: directory, identity: agent))
         }
@@ -57,13 +71,17 @@ struct StormBooks {
 
     /// Reads what was written since.
     mutating func catchUp() throws {
-        // Causes before effects, so that an effect whose cause is not in the books is a fault.
-        for agent in Self.agents.reversed() {
+        // Effects first: the cause of whatever was read is in a journal that is read behind it.
+        for agent in StormFleet.path.reversed() {
             while let record = try readers[agent]!.journal.next() { try note(record, of: agent) }
         }
     }
 
     private mutating func note(_ record: JournalRecord, of agent: String) throws {
+        if record.epoch < readers[agent]!.epoch {
+            fault("incarnation \(record.epoch) of \(agent) wrote after it was replaced by \(readers[agent]!.epoch)")
+        }
+        readers[agent]!.epoch = record.epoch
         switch record.type {
         case .sentFrame:
             let message = try JournaledMessage(record.payload[...])
@@ -78,15 +96,19 @@ struct StormBooks {
 
     private mutating func noteApplied(_ header: Header, _ payload: Payload, by agent: String) {
         let last = readers[agent]!.applied[header.output.value] ?? 0
-        if header.sequence != last + 1 { fault("\(agent) applied \(header.sequence) after \(last)") }
+        check(header.sequence, after: last) { "\(agent) applied \($0) after \(last)" }
         readers[agent]!.applied[header.output.value] = header.sequence
-        guard case .executionReport(let report) = payload, report.lastQuantityE8 > 0 else { return }
-        readers[agent]!.positions[report.symbol, default: 0] += Self.signedE8(report)
+        switch payload {
+        case .order(let order): arrived.insert(order.orderID)
+        case .executionReport(let report) where report.lastQuantityE8 > 0:
+            readers[agent]!.positions[report.symbol, default: 0] += Self.signedE8(report)
+        default: break
+        }
     }
 
     private mutating func noteSent(_ header: Header, _ payload: Payload, by agent: String) {
         let last = readers[agent]!.last[header.output.value] ?? 0
-        if header.sequence != last + 1 { fault("\(agent) sent \(header.sequence) after \(last)") }
+        check(header.sequence, after: last) { "\(agent) sent \($0) after \(last)" }
         readers[agent]!.last[header.output.value] = header.sequence
         switch payload {
         case .proposal(let proposal): note(proposal)
@@ -97,37 +119,62 @@ struct StormBooks {
         }
     }
 
+    private mutating func check(_ sequence: UInt64, after last: UInt64, _ text: (UInt64) -> String) {
+        if sequence <= last { return duplicate(text(sequence)) }
+        if sequence > last + 1 { fault(text(sequence)) }
+    }
+
     private mutating func note(_ proposal: Proposal) {
-        if !proposals.insert(proposal.proposalID).inserted { fault("\(proposal.proposalID) was proposed twice") }
+        if !proposals.insert(proposal.proposalID).inserted { duplicate("\(proposal.proposalID) was proposed twice") }
     }
 
     private mutating func note(_ decision: RiskDecision, sentAt: Instant) {
+        let id = decision.proposalID
+        guard decisions[id] == nil else { return duplicate("\(id) was decided twice") }
         let isApproved = decision.kind == .approve || decision.kind == .reduce
-        if decisions[decision.proposalID] != nil { fault("\(decision.proposalID) was decided twice") }
-        if !isApproved { blocked += 1 }
-        decisions[decision.proposalID] = Decision(
-            isApproved: isApproved, quantityE8: isApproved ? decision.quantityE8 : 0,
-            expiresAt: sentAt + Nanoseconds(decision.validForNs))
+        decisions[id] = Decision(isApproved: isApproved, quantityE8: isApproved ? decision.quantityE8 : 0)
+        guard isApproved else {
+            blocked[decision.reasons.map { "\($0)" }.joined(separator: "+"), default: 0] += 1
+            return
+        }
+        approved += 1
+        if filledE8[id] != decision.quantityE8 { unfilled[id] = sentAt + Nanoseconds(decision.validForNs) }
     }
 
     private mutating func note(_ order: Order) {
-        if orders[order.orderID] != nil { fault("\(order.orderID) was sent twice") }
+        if orders[order.orderID] != nil { duplicate("\(order.orderID) was sent twice") }
         orders[order.orderID] = order.proposalID
+        if !ended.contains(order.orderID) { open.insert(order.orderID) }
     }
 
     private mutating func note(_ report: ExecutionReport) {
         if [.filled, .canceled, .rejected, .expired].contains(report.status) {
             ended.insert(report.orderID)
+            open.remove(report.orderID)
         }
         guard report.lastQuantityE8 > 0 else { return }
-        guard fills[report.executionID] == nil else { return fault("\(report.executionID) was executed twice") }
-        fills[report.executionID] = Fill(symbol: report.symbol, signedE8: Self.signedE8(report))
+        guard fills[report.executionID] == nil else { return duplicate("\(report.executionID) was executed twice") }
+        let signed = Self.signedE8(report)
+        fills[report.executionID] = Fill(symbol: report.symbol, signedE8: signed)
+        positions[report.symbol, default: 0] += signed
+        var traded = tradedE8[report.symbol] ?? (0, 0, 0)
+        traded.bought += max(signed, 0)
+        traded.sold += max(-signed, 0)
+        traded.fills += 1
+        tradedE8[report.symbol] = traded
         filledE8[report.proposalID, default: 0] += report.lastQuantityE8
+        filledOfOrderE8[report.orderID, default: 0] += report.lastQuantityE8
+        if filledE8[report.proposalID] == decisions[report.proposalID]?.quantityE8 { unfilled[report.proposalID] = nil }
     }
 
     /// Quantity of a fill, below 0 for a sale.
     private static func signedE8(_ report: ExecutionReport) -> Int64 {
         report.side == .buy ? report.lastQuantityE8 : -report.lastQuantityE8
+    }
+
+    private mutating func duplicate(_ text: String) {
+        duplicates += 1
+        fault(text)
     }
 
     private mutating func fault(_ text: String) {
@@ -140,17 +187,21 @@ struct StormBooks {
     /// Whether nothing more can come: everything is decided, each approval is used up or out of time, and whoever keeps
     /// positions has heard of every fill.
     func isComplete(of count: Int, at now: Instant) -> Bool {
-        guard decisions.count >= count, isEveryOrderEnded else { return false }
-        guard Self.bookkeepers.allSatisfy({ readers[$0]!.positions == positions }) else { return false }
-        return decisions.allSatisfy { id, decision in
-            !decision.isApproved || filledE8[id] == decision.quantityE8 || decision.expiresAt < now
-        }
+        decisions.count >= count && open.isEmpty && Self.bookkeepers.allSatisfy { readers[$0]!.positions == positions }
+            && unfilled.values.allSatisfy { $0 < now }
     }
 
-    private var isEveryOrderEnded: Bool { orders.keys.allSatisfy(ended.contains) }
-
     /// Orders that the venue still owes an answer, some of them.
-    var open: [String] { Array(orders.keys.filter { !ended.contains($0) }.sorted().prefix(5)) }
+    var someOpen: [String] { Array(open.sorted().prefix(5)) }
+
+    /// Approvals that are not executed in full, some of them.
+    var someUnfilled: [String] { Array(unfilled.keys.sorted().prefix(5)) }
+
+    /// Proposals that were traded.
+    var executed: Int { filledE8.count }
+
+    /// Approvals that ran out before they were executed in full.
+    var partly: Int { unfilled.count }
 
     /// The promise, over everything that was seen.
     mutating func settle(count: Int) {
@@ -160,25 +211,27 @@ struct StormBooks {
         for (id, proposal) in orders where decisions[proposal]?.isApproved != true {
             fault("\(id) was sent without an approval")
         }
+        for id in arrived where orders[id] == nil { fault("the venue took \(id), which nobody's journal has") }
+        for id in open { fault("\(id) has no final answer") }
         for (id, filled) in filledE8 where filled > decisions[id]?.quantityE8 ?? 0 {
             fault("\(id): filled \(filled), approved \(decisions[id]?.quantityE8 ?? 0)")
         }
-        for (agent, held) in bookkeeping where held != positions {
-            fault("\(agent) holds \(held), the venue's fills come to \(positions)")
+        for agent in Self.bookkeepers where readers[agent]!.positions != positions {
+            fault("\(agent) was told of \(readers[agent]!.positions), the venue's fills come to \(positions)")
         }
-        let ordered = Set(orders.values)
-        for (id, decision) in decisions where decision.isApproved && !ordered.contains(id) {
+        for (id, decision) in decisions where decision.isApproved && filledE8[id] == nil {
             fault("\(id) was approved and never executed")
         }
     }
 
-    /// What each bookkeeper has applied, beside `positions`.
-    var bookkeeping: [String: [String: Int64]] {
-        Dictionary(uniqueKeysWithValues: Self.bookkeepers.map { ($0, readers[$0]!.positions) })
-    }
-
-    /// Net quantity by symbol that the venue's fills come to.
-    var positions: [String: Int64] {
-        fills.values.reduce(into: [:]) { $0[$1.symbol, default: 0] += $1.signedE8 }
+    /// What the venue's fills come to, in the ledger's words; by symbol.
+    var holdings: [String: StormLedger.Holding] {
+        tradedE8.reduce(into: [:]) { holdings, traded in
+            let (symbol, sums) = traded
+            holdings[symbol] = StormLedger.Holding(
+                symbol: symbol, position: "\(Quantity(e8: sums.bought - sums.sold))",
+                bought: "\(Quantity(e8: sums.bought))",
+                sold: "\(Quantity(e8: sums.sold))", fills: sums.fills)
+        }
     }
 }

@@ -2,19 +2,24 @@ import AgentKit
 import Market
 import Wire
 
-/// Proposes a fixed number of trades as fast as decisions come back, for the storm test of the order path: the `n`-th
+/// Proposes a fixed number of trades as fast as they are executed, for the storm test of the order path: the `n`-th
 /// proposal is the same whatever dies meanwhile, but for the price, which follows the newest quote.
 ///
-/// Settings: `count` proposals in all, at most `window` undecided at a time.
+/// Settings: `count` proposals in all, at most `window` at a time that are undecided, or approved and not executed, and at
+/// most `perSecond`: faults are to hit all of them, not what a fast machine has left over.
 @main struct StormAlpha: DurableAgent {
-    static let burst = TimerID(1)
-    /// How long to wait for quotes before looking again.
-    static let retry = Nanoseconds.milliseconds(5)
-    /// Above and below the mid, so that an order crosses the book and still may not go anywhere.
-    static let reachPerMille: Int64 = 2
+    static let look = TimerID(1)
+    /// How often it looks whether it may propose.
+    static let every = Nanoseconds.milliseconds(10)
+    /// Above and below the mid, so that an order crosses the book for as long as it is good, and still may not go anywhere.
+    static let reachPerMille: Int64 = 20
 
     struct State: Codable, Sendable {
+        /// Proposals on the way, by id.
+        var open: [String: Open] = [:]
         var proposed: UInt64 = 0
+        /// Proposals that it may make until the next look.
+        var allowance: UInt64 = 0
         var decided: UInt64 = 0
         var filledE8: Int64 = 0
         var symbol = ""
@@ -22,17 +27,30 @@ import Wire
         var exchangeTimeNs: Int64 = 0
     }
 
+    /// A proposal that is undecided, or approved and not executed. Its fills may be heard of before its decision.
+    struct Open: Codable, Sendable {
+        var approvedE8: Int64?
+        var filledE8: Int64 = 0
+        /// Nothing more will come of it.
+        var endsAt = Instant(nanoseconds: .max)
+
+        var isDone: Bool { approvedE8.map { filledE8 >= $0 } ?? false }
+    }
+
     var state = State()
     let name: String
     let count: UInt64
-    let window: UInt64
+    let window: Int
+    let perLook: UInt64
     let proposals: OutputPort
     let proposedCounter, decidedCounter: CounterName
 
     init(_ start: AgentStart) throws {
         name = start.name
         count = UInt64(try start.settings.integer("count", default: 1_000, in: 1...10_000_000))
-        window = UInt64(try start.settings.integer("window", default: 128, in: 1...100_000))
+        window = try start.settings.integer("window", default: 128, in: 1...100_000)
+        let perSecond = UInt64(try start.settings.integer("perSecond", default: 1_000, in: 100...1_000_000))
+        perLook = perSecond * UInt64(Self.every.count) / 1_000_000_000
         _ = try start.input("quotes", .quote)
         _ = try start.input("decisions", .riskDecision)
         _ = try start.input("reports", .executionReport)
@@ -43,15 +61,16 @@ import Wire
 
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
         switch event {
-        case .start, .timer: propose(at: now, &effects)
+        case .start, .timer:
+            state.open = state.open.filter { $0.value.endsAt > now }
+            state.allowance = perLook
+            if state.proposed < count { effects.setTimer(Self.look, at: now + Self.every) }
+            propose(&effects)
         case .message(let message):
             switch message.payload {
             case .quote(let quote): follow(quote)
-            case .riskDecision:
-                state.decided += 1
-                effects.count(decidedCounter)
-                propose(at: now, &effects)
-            case .executionReport(let report): state.filledE8 += report.lastQuantityE8
+            case .riskDecision(let decision): note(decision, message, &effects)
+            case .executionReport(let report) where report.lastQuantityE8 > 0: note(report, &effects)
             default: break
             }
         case .turn, .stop: break
@@ -65,12 +84,38 @@ import Wire
         state.exchangeTimeNs = quote.exchangeTimeNs
     }
 
-    private mutating func propose(at now: Instant, _ effects: inout Effects) {
-        guard state.midE8 > 0 else { return effects.setTimer(Self.burst, at: now + Self.retry) }
-        while state.proposed < count, state.proposed - min(state.proposed, state.decided) < window {
+    private mutating func note(
+        _ decision: RiskDecision, _ message: Message, _ effects: inout Effects
+    ) {
+        state.decided += 1
+        effects.count(decidedCounter)
+        let isApproved = decision.kind == .approve || decision.kind == .reduce
+        state.open[decision.proposalID]?.approvedE8 = isApproved ? decision.quantityE8 : 0
+        state.open[decision.proposalID]?.endsAt = message.header.sentAt + Nanoseconds(decision.validForNs)
+        goOn(after: decision.proposalID, &effects)
+    }
+
+    private mutating func note(_ report: ExecutionReport, _ effects: inout Effects) {
+        state.filledE8 += report.lastQuantityE8
+        state.open[report.proposalID]?.filledE8 += report.lastQuantityE8
+        goOn(after: report.proposalID, &effects)
+    }
+
+    private mutating func goOn(after id: String, _ effects: inout Effects) {
+        guard state.open[id]?.isDone == true else { return }
+        state.open[id] = nil
+        propose(&effects)
+    }
+
+    private mutating func propose(_ effects: inout Effects) {
+        guard state.midE8 > 0 else { return }
+        while state.proposed < count, state.open.count < window, state.allowance > 0 {
+            state.allowance -= 1
             state.proposed += 1
+            let proposal = proposal(state.proposed)
+            state.open[proposal.proposalID] = Open()
             effects.count(proposedCounter)
-            effects.send(.proposal(proposal(state.proposed)), on: proposals)
+            effects.send(.proposal(proposal), on: proposals)
         }
     }
 
