@@ -1,3 +1,6 @@
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#endif
 import Glibc
 import Wire
 
@@ -28,16 +31,39 @@ struct ControlClient: ~Copyable {
     mutating func call(_ command: ControlCommand) throws -> JSONValue {
         let id = RequestID.integer(nextID)
         nextID += 1
-        let seconds =
-            switch command {
-            case .status, .graph, .logs, .events: Self.queryTimeoutSeconds
-            case .start, .stop, .restart, .reload, .shutdown, .upgrade, .trade: Self.actionTimeoutSeconds
-            }
-        return try exchange(ControlRequest(id: id, command: command).line, id: id, timeoutSeconds: seconds)
+        return try exchange(
+            ControlRequest(id: id, command: command).line, id: id, timeoutSeconds: Self.timeoutSeconds(of: command))
     }
 
+    private static func timeoutSeconds(of command: ControlCommand) -> Int {
+        switch command {
+        case .status, .graph, .logs, .events: queryTimeoutSeconds
+        case .start, .stop, .restart, .reload, .shutdown, .upgrade, .trade: actionTimeoutSeconds
+        }
+    }
+
+    /// The same, decoded. An answer in the shape that the supervisor gives it is taken as it came: to read it as any JSON first
+    /// is most of what a look at hundreds of agents costs.
     mutating func call<Report: Decodable>(_ command: ControlCommand, as type: Report.Type) throws -> Report {
-        try Self.decode(try call(command), as: type)
+        let id = nextID
+        nextID += 1
+        try setTimeout(SO_RCVTIMEO, seconds: Self.timeoutSeconds(of: command))
+        try send(ControlRequest(id: .integer(id), command: command).line)
+        let head = Array("{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":".utf8)
+        var answer: [UInt8] = []
+        while let chunk = try receive() {
+            answer += chunk
+            // What is longer than an answer may be, the decoder refuses.
+            if chunk.last == UInt8(ascii: "\n") || answer.count > Limits.maxControlLineBytes { break }
+        }
+        let end = Array("}\n".utf8)
+        if answer.starts(with: head), answer.suffix(end.count).elementsEqual(end),
+            let report = try? JSONDecoder().decode(type, from: Data(answer[head.count..<(answer.count - end.count)]))
+        {
+            return report
+        }
+        waiting += decoder.append(answer)
+        return try Self.decode(try result(of: .integer(id)), as: type)
     }
 
     /// Any method with any params.
@@ -76,6 +102,10 @@ struct ControlClient: ~Copyable {
     private mutating func exchange(_ line: [UInt8], id: RequestID, timeoutSeconds: Int) throws -> JSONValue {
         try setTimeout(SO_RCVTIMEO, seconds: timeoutSeconds)
         try send(line)
+        return try result(of: id)
+    }
+
+    private mutating func result(of id: RequestID) throws -> JSONValue {
         while let message = try nextMessage() {
             switch message {
             case .notification: continue
@@ -180,19 +210,25 @@ struct ControlClient: ~Copyable {
                     throw Failure(.refused, "\(error); is \(path) the supervisor's control socket?")
                 }
             }
+            guard let chunk = try receive() else { return nil }
+            waiting = decoder.append(chunk)
+        }
+    }
+
+    /// What has come; nil at the end of the connection.
+    private func receive() throws -> ArraySlice<UInt8>? {
+        while true {
             var chunk = [UInt8](repeating: 0, count: 64 << 10)
             let count = recv(descriptor, &chunk, chunk.count, 0)
-            if count < 0 {
-                switch errno {
-                case EINTR: continue
-                case EAGAIN, EWOULDBLOCK:
-                    throw Failure(.refused, "the supervisor at \(path) does not answer; look at its log")
-                case ECONNRESET: return nil
-                default: throw Failure(.refused, "\(path): \(Self.reason(errno)); try again")
-                }
-            }
+            if count > 0 { return chunk[..<count] }
             if count == 0 { return nil }
-            waiting = decoder.append(chunk[..<count])
+            switch errno {
+            case EINTR: continue
+            case EAGAIN, EWOULDBLOCK:
+                throw Failure(.refused, "the supervisor at \(path) does not answer; look at its log")
+            case ECONNRESET: return nil
+            default: throw Failure(.refused, "\(path): \(Self.reason(errno)); try again")
+            }
         }
     }
 

@@ -15,9 +15,8 @@ struct StatusCommand: ParsableCommand {
 
     func run() throws {
         var client = try socket.client()
-        let result = try client.call(.status)
-        if json { return Terminal.say(result.text) }
-        let report = try ControlClient.decode(result, as: StatusReport.self)
+        if json { return Terminal.say(try client.call(.status).text) }
+        let report = try client.call(.status, as: StatusReport.self)
         let lines = StatusTable.lines(
             report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
         Terminal.say(lines.joined(separator: "\n"))
@@ -34,9 +33,8 @@ struct GraphCommand: ParsableCommand {
 
     func run() throws {
         var client = try socket.client()
-        let result = try client.call(.graph)
-        if json { return Terminal.say(result.text) }
-        let report = try ControlClient.decode(result, as: GraphReport.self)
+        if json { return Terminal.say(try client.call(.graph).text) }
+        let report = try client.call(.graph, as: GraphReport.self)
         let lines = GraphTable.lines(report, width: Terminal.columns, colour: Terminal.usesColour)
         Terminal.say(lines.joined(separator: "\n"))
     }

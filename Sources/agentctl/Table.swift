@@ -15,7 +15,8 @@ struct Table {
 
         init(_ text: String, _ colour: Colour? = nil) {
             // One row is one line, whatever an agent put into its status text.
-            self.text = String(text.map { $0.isNewline || $0 == "\t" ? " " : $0 })
+            let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
+            self.text = isPlain ? text : String(text.map { $0.isNewline || $0 == "\t" ? " " : $0 })
             self.colour = colour
         }
     }
