@@ -60,7 +60,7 @@ struct AdoptionPart: SupervisionPart {
         }
         // Those of the supervisor, and of the small ones it leaves behind for each agent.
         let small = FleetProcess.all(in: fleet.directory).filter { !$0.isAgent }.map(\.pid)
-        let parents = Set(small + [fleet.supervisor.processIdentifier])
+        let parents = Set(small + [fleet.supervisor])
         return living.count { !parents.contains($0.parent) }
     }
 

@@ -60,7 +60,7 @@ struct CrashLoopPart: SupervisionPart {
         try (0..<count).map { _ in
             fleet.stamps.drain()
             SupervisionBench.pause(RestartPart.pauseSeconds)
-            return try Timed.run(status.program, status.arguments, seconds: 30).milliseconds
+            return try Child.run(status.program, status.arguments, seconds: 30)
         }
     }
 
@@ -72,8 +72,8 @@ struct CrashLoopPart: SupervisionPart {
             let sick = "a\(Self.healthy + number % Self.sick)"
             for arguments in [["restart", "a\(number)"], ["stop", sick], ["start", sick]] {
                 let socket = ["--socket", QuantPype.socket(fleet.directory)]
-                let run = try Timed.run("\(programs)/agentctl", socket + arguments, seconds: 30)
-                if run.milliseconds > Self.commandSeconds * 1_000 { late += 1 }
+                let milliseconds = try Child.run("\(programs)/agentctl", socket + arguments, seconds: 30)
+                if milliseconds > Self.commandSeconds * 1_000 { late += 1 }
             }
         }
         return .count("… of \(Self.commands * 3) control commands, later than 1 s", .init(limit: 0), late)

@@ -15,7 +15,7 @@ protocol Peer {
     /// The command that shows every agent of a running fleet; nil: there is none.
     func statusCommand(_ directory: String) -> (program: String, arguments: [String])?
     /// Ends the supervisor and its agents.
-    func stop(_ process: Process, _ directory: String)
+    func stop(_ supervisor: pid_t, _ directory: String)
 }
 
 extension Peer {
@@ -26,8 +26,8 @@ extension Peer {
 
     func statusCommand(_ directory: String) -> (program: String, arguments: [String])? { nil }
 
-    func stop(_ process: Process, _ directory: String) {
-        process.terminate()
+    func stop(_ supervisor: pid_t, _ directory: String) {
+        kill(supervisor, SIGTERM)
     }
 }
 
@@ -83,9 +83,9 @@ struct Runit: Peer {
         return ("/usr/bin/sv", ["status"] + services.map { "\(directory)/s/\($0)" })
     }
 
-    func stop(_ process: Process, _ directory: String) {
+    func stop(_ supervisor: pid_t, _ directory: String) {
         // runsvdir hands TERM on to its runsv processes, and these to their services, on HUP only.
-        kill(process.processIdentifier, SIGHUP)
+        kill(supervisor, SIGHUP)
     }
 }
 
@@ -105,7 +105,7 @@ struct S6: Peer {
         ("/usr/bin/s6-svscan", ["\(directory)/s"])
     }
 
-    func stop(_ process: Process, _ directory: String) {
+    func stop(_ supervisor: pid_t, _ directory: String) {
         _ = try? run("/usr/bin/s6-svscanctl", ["-t", "\(directory)/s"], seconds: 5)
     }
 }

@@ -10,7 +10,7 @@ final class SupervisedFleet {
     let directory: String
     let stamps: Stamps
     /// The one that runs, or ran last.
-    private(set) var supervisor = Process()
+    private(set) var supervisor: pid_t = 0
     /// From the start of the supervisor's process to the first instruction of the last agent; milliseconds.
     private(set) var coldStartMs = 0.0
 
@@ -65,34 +65,31 @@ final class SupervisedFleet {
     @discardableResult
     func launch() throws -> Int64 {
         let command = peer.command(directory)
-        supervisor = Process()
-        supervisor.executableURL = URL(fileURLWithPath: command.program)
-        supervisor.arguments = command.arguments
-        supervisor.standardOutput = FileHandle.nullDevice
-        supervisor.standardError = FileHandle.nullDevice
         let begun = monotonic()
-        try supervisor.run()
+        supervisor = try Child.start(command.program, command.arguments)
         return begun
     }
 
     /// kill -9 of the supervisor alone.
     func killSupervisor() {
-        kill(supervisor.processIdentifier, SIGKILL)
-        supervisor.waitUntilExit()
+        kill(supervisor, SIGKILL)
+        Child.wait(supervisor)
     }
 
     func stop() {
         peer.stop(supervisor, directory)
-        let end = monotonic() + Int64(Self.stopSeconds * 1e9)
-        while supervisor.isRunning, monotonic() < end { usleep(20_000) }
-        if supervisor.isRunning { kill(supervisor.processIdentifier, SIGKILL) }
-        supervisor.waitUntilExit()
+        if !Child.hasEnded(supervisor, within: Self.stopSeconds) {
+            kill(supervisor, SIGKILL)
+            Child.wait(supervisor)
+        }
         // What it left behind, and the small supervisors of single agents whose parent was killed: what works in this directory
-        // was started here.
-        for process in FleetProcess.all(in: directory) { kill(process.pid, SIGKILL) }
+        // was started here. Twice, because a small one may have started an agent meanwhile.
+        for _ in 0..<2 {
+            for process in FleetProcess.all(in: directory) { kill(process.pid, SIGKILL) }
+        }
     }
 
-    var figures: ProcessFigures { ProcessFigures(root: supervisor.processIdentifier, agent: "run") }
+    var figures: ProcessFigures { ProcessFigures(root: supervisor, agent: "run") }
 
     /// Kills the newest incarnation of an agent; returns when.
     func killAgent(_ number: Int) throws -> Int64 {

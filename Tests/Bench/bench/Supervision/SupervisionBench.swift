@@ -42,9 +42,18 @@ struct SupervisionBench {
         var table = SupervisionTable()
         for part in parts {
             // In turn, so that a machine that becomes slower or faster does so for all.
-            for peer in peers { table.add(try part.measure(peer), of: peer.name) }
+            for peer in peers {
+                let figures = try part.measure(peer)
+                for figure in figures { Self.say("\(peer.name): \(figure.title): \(figure.value)") }
+                table.add(figures, of: peer.name)
+            }
         }
         return table
+    }
+
+    /// To standard error, while it goes on: all of it takes minutes.
+    private static func say(_ line: String) {
+        FileHandle.standardError.write(Data((line + "\n").utf8))
     }
 
     static func pause(_ seconds: Double) {
