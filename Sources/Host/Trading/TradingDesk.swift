@@ -66,13 +66,13 @@ final class TradingDesk {
     /// Takes over what a predecessor has left: what is not known as applied is sent again, at the same positions.
     func begin() {
         do {
-            var read = OperatorBook()
-            try journal.read { read.replay($0) }
-            book = read
+            try journal.read { book.replay($0) }
         } catch {
+            // A halt that was read is sent again, at worst in vain; what would let trade may have been taken back since.
+            _ = book.lapse(at: .max)
             surroundings.tell(
-                "the record of operators' commands can't be read, so none is sent again: \(error). Look at the trading state "
-                    + "with `agentctl status`; resume is refused until the record is repaired or moved away")
+                "the record of operators' commands can't be read to its end: \(error). Look at the trading state with "
+                    + "`agentctl status`; resume is refused until the record is repaired or moved away")
         }
         for command in book.lapse(at: Self.unixNs()) {
             surroundings.tell(
