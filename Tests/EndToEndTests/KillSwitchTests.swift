@@ -241,6 +241,59 @@ extension EndToEnd {
             }
         }
 
+        /// A venue that answers later than approvals are good for, so that orders are open when trading stops.
+        private static let slowVenue = """
+            { "agents": {
+                "NeuralArb": { "settings": {
+                    "cooldownMs": 10, "validMs": 2000, "feeBps": 0, "thresholdBps": 0.01, "weight.order_flow": 0.5 } },
+                "PaperVenue": { "settings": { "latencyMs": 2500 } },
+                "MarketFeed": { "settings": { "pace": "10x", "seed": 7 } },
+                "TextFeed": { "settings": { "pace": "100x" } } } }
+            """
+
+        /// Cancels that LiquidityFlow sent after an instant, from its journal.
+        private static func cancels(_ place: Place, after start: Double) throws -> Int {
+            var reader = JournalReader(directory: "\(place.run)/agents/LiquidityFlow/\(JournalWriter.directoryName)")
+            var count = 0
+            while let record = try reader.next() {
+                guard record.type == .sentFrame else { continue }
+                let message = try JournaledMessage(record.payload[...])
+                guard case .command(let command) = message.payload, command.kind == .cancelOrder else { continue }
+                if Double(message.header.sentAt.nanoseconds) / 1e9 > start { count += 1 }
+            }
+            return count
+        }
+
+        @Test("cancels still pass, in a halt when an approval ends, in CANCEL_ONLY at once")
+        func cancels() throws {
+            try Self.withFleet(Self.slowVenue) { place, run in
+                for (command, isAtOnce) in [(["halt"], false), (["trading", "cancel-only"], true)] {
+                    // Mostly the first time: something is open whenever something is traded.
+                    try eventually("cancels pass after \(command)", detail: { run.story }) {
+                        try Self.expectTrading(run)
+                        let before = monotonicSeconds()
+                        #expect(try place.agentctl(command + ["--reason", "cancels pass"]).exit == .code(0))
+                        let start = isAtOnce ? before : monotonicSeconds()
+                        let atHalt = try Self.sent(Self.orders, run)
+                        try Self.expectHalted(run, since: atHalt)
+                        // Longer than any approval is good for.
+                        let end = monotonicSeconds() + 4
+                        while try monotonicSeconds() < end && Self.cancels(place, after: start) == 0 { usleep(20_000) }
+                        let passed = try Self.cancels(place, after: start)
+                        try Self.expectHalted(run, since: atHalt)
+                        #expect(try run.ctl("resume", "--reason", "go on", "--by", "Ada").exit == .code(0))
+                        return passed > 0 ? true : nil
+                    }
+                }
+                let wire = try run.graph().wires.first {
+                    "\($0.from)>\($0.to)" == "LiquidityFlow.cancels>PaperVenue.cancels"
+                }
+                #expect(try #require(wire).received > 0)
+                try run.stop()
+                try OrderPath(place).expectKept()
+            }
+        }
+
         @Test("reducing lets only those orders pass that close a position")
         func reducing() throws {
             try Self.withFleet { place, run in
