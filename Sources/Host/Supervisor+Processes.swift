@@ -258,6 +258,15 @@ extension Supervisor {
             hooks.exhausted(id.name)
         }
     }
+
+    /// Before a start counts as late: an SDK agent's page says whether it is ready, even where its READY was lost.
+    func noticeReadiness(of id: AgentID) {
+        guard let agent = agents[id], let process = agent.process, process.pid != nil,
+            agent.plan.manifest.readiness == .notify, fleet.view(of: id)?.state == .starting,
+            WireStatistics.isReady(folder: agent.folder, incarnation: process.incarnation.number) == true
+        else { return }
+        submit(.ready(id, process.incarnation))
+    }
 }
 
 extension ChildExit.Ending {

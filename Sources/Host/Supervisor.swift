@@ -247,6 +247,7 @@ public final class Supervisor {
                 submit(.timer(id))
             }
         }
+                noticeReadiness(of: id)
     }
 
     private func received(signal number: Int32) {

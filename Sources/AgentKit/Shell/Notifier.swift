@@ -2,8 +2,8 @@ import Glibc
 import Wire
 
 /// Tells the supervisor how the agent is, by sd_notify(3) datagrams on `$NOTIFY_SOCKET`. Without that variable, as under
-/// a debugger, it says nothing. Never blocks: a datagram that does not fit into the socket's queue is dropped, which for
-/// a watchdog ping is what ought to happen when the supervisor is that far behind.
+/// a debugger, it says nothing. The socket's queue is short (`net.unix.max_dgram_qlen`, 10 unless the system raised it)
+/// and all agents share it: while it is full, what has to arrive waits for room, for a time that is bounded.
 final class Notifier {
     private let descriptor: Int32
     private var address = sockaddr_un()
@@ -26,31 +26,39 @@ final class Notifier {
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// Milliseconds for which one attempt waits for room.
-    static let roomTimeoutMs: Int32 = 50
+    /// How long READY and the other words that decide something wait for room, ms.
+    static let importantMs = 1_000
+    /// How long a ping waits, ms: the next one comes soon, and events wait meanwhile.
+    static let pingMs = 10
 
-    /// With more than one attempt, waits for room in the socket's queue in between, each time for `roomTimeoutMs` at most.
-    func send(_ message: String, attempts: Int = 1) {
+    /// Waits in the kernel: poll(2) of a socket that is not connected would not look at the receiver's queue, and a
+    /// connected one would be lost whenever the supervisor is replaced.
+    private func send(_ message: String, atMostMs limitMs: Int) {
         guard descriptor >= 0 else { return }
-        var bytes = Array(message.utf8.prefix(Limits.maxNotifyBytes))
-        for attempt in 1...attempts {
+        let bytes = Array(message.utf8.prefix(Limits.maxNotifyBytes))
+        if hand(over: bytes, Int32(MSG_DONTWAIT)) || errno != EAGAIN { return }
+        var limit = timeval(tv_sec: limitMs / 1_000, tv_usec: limitMs % 1_000 * 1_000)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        _ = hand(over: bytes, 0)
+    }
+
+    private func hand(over bytes: [UInt8], _ flags: Int32) -> Bool {
+        while true {
             let sent = withUnsafePointer(to: &address) { pointer in
                 pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                     sendto(
-                        descriptor, &bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT), $0,
+                        descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL) | flags, $0,
                         socklen_t(MemoryLayout<sockaddr_un>.size))
                 }
             }
-            if sent >= 0 || (errno != EINTR && errno != EAGAIN) || attempt == attempts { return }
-            var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            poll(&room, 1, Self.roomTimeoutMs)
+            if sent >= 0 { return true }
+            if errno != EINTR { return false }
         }
     }
 
-    /// These should arrive: half a second is waited for room.
-    func ready(status: String) { send("READY=1\nSTATUS=\(status)", attempts: 10) }
-    func stopping() { send("STOPPING=1", attempts: 10) }
-    func exhausted() { send("X_QP_EXHAUSTED=1", attempts: 10) }
-    func watchdog() { send("WATCHDOG=1") }
-    func status(_ text: String) { send("STATUS=\(text)", attempts: 10) }
+    func ready(status: String) { send("READY=1\nSTATUS=\(status)", atMostMs: Self.importantMs) }
+    func stopping() { send("STOPPING=1", atMostMs: Self.importantMs) }
+    func exhausted() { send("X_QP_EXHAUSTED=1", atMostMs: Self.importantMs) }
+    func watchdog() { send("WATCHDOG=1", atMostMs: Self.pingMs) }
+    func status(_ text: String) { send("STATUS=\(text)", atMostMs: Self.pingMs) }
 }
