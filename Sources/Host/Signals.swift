@@ -20,6 +20,8 @@ public final class Signals {
     public static func ignoreFailedWrites() {
         _ = signal(SIGPIPE, SIG_IGN)
         _ = signal(SIGXFSZ, SIG_IGN)
+        // From the background of a terminal with `stty tostop`, a line would stop us.
+        _ = signal(SIGTTOU, SIG_IGN)
     }
 
     public init(_ signals: [Int32], loop: EventLoop, handler: @escaping (Int32) -> Void) throws {
