@@ -40,24 +40,36 @@ public enum DeathCertificates {
     public static func write(_ certificate: DeathCertificate, folder: String) -> String? {
         let exits = "\(folder)/\(DeathCertificate.folderName)"
         if mkdir(exits, 0o700) == -1, errno != EEXIST { return "\(exits): \(String(cString: strerror(errno)))" }
-        let path = "\(exits)/\(certificate.incarnation).json"
-        let draft = "\(exits)/.draft"
-        let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { return "\(draft): \(String(cString: strerror(errno)))" }
+        // By a descriptor of our own folder: an agent may have put a link, or a pipe that blocks, under any of these names.
+        let directory = open(exits, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard directory >= 0 else { return "\(exits): \(String(cString: strerror(errno)))" }
+        defer { close(directory) }
+        var info = stat()
+        guard fstat(directory, &info) == 0, info.st_uid == geteuid() else {
+            return "\(exits) is not the supervisor's own; remove it"
+        }
+        let name = "\(certificate.incarnation).json"
+        unlinkat(directory, draftName, 0)
+        let file = openat(directory, draftName, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { return "\(exits)/\(draftName): \(String(cString: strerror(errno)))" }
         let bytes = certificate.json
         let written = Glibc.write(file, bytes, bytes.count)
         let reason = String(cString: strerror(errno))
         close(file)
-        guard written == bytes.count, rename(draft, path) == 0 else {
-            unlink(draft)
-            return "\(path): \(written == -1 ? reason : "no room")"
+        guard written == bytes.count, renameat(directory, draftName, directory, name) == 0 else {
+            unlinkat(directory, draftName, 0)
+            return "\(exits)/\(name): \(written == -1 ? reason : "no room")"
         }
-        for old in names(in: exits).sorted(by: >).dropFirst(DeathCertificate.kept) { unlink("\(exits)/\(old).json") }
+        for old in names(in: exits).sorted(by: >).dropFirst(DeathCertificate.kept) {
+            unlinkat(directory, "\(old).json", 0)
+        }
         return nil
     }
 
+    private static let draftName = ".draft"
+
     private static func file(_ path: String) -> [UInt8]? {
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
         guard file >= 0 else { return nil }
         defer { close(file) }
         var bytes: [UInt8] = []

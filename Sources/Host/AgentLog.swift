@@ -97,7 +97,7 @@ final class AgentLog {
     /// The two ends an agent gets as descriptors 1 and 2.
     func openWriters() throws -> (output: Descriptor, error: Descriptor) {
         // Read and write for the agent too: without any reader left its writes would fail, now they wait.
-        (try Descriptor.open(output.path, O_RDWR), try Descriptor.open(error.path, O_RDWR))
+        (try Descriptor.open(output.path, O_RDWR | O_NOFOLLOW), try Descriptor.open(error.path, O_RDWR | O_NOFOLLOW))
     }
 
     /// Both pipes, borrowed: what they hold stays as long as somebody has them open.

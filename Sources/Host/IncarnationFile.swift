@@ -14,11 +14,11 @@ final class IncarnationFile {
 
     init(folder: String) throws {
         path = "\(folder)/incarnation"
-        file = try Descriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+        file = try AgentFile.openOrCreate(path)
     }
 
     static func read(folder: String) -> Incarnation {
-        guard let bytes = readSmallFile("\(folder)/incarnation") else { return .none }
+        guard let bytes = AgentFile.read("\(folder)/incarnation") else { return .none }
         let text = String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)
         return UInt64(text).map { Incarnation($0) } ?? .none
     }

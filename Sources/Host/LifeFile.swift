@@ -13,7 +13,7 @@ final class LifeFile {
 
     init(folder: String) throws {
         path = "\(folder)/\(Self.name)"
-        file = try Descriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+        file = try AgentFile.openOrCreate(path)
     }
 
     /// Writes what has changed.
@@ -25,11 +25,30 @@ final class LifeFile {
     }
 
     /// For the process about to be made: it writes its `Birth` through this, and whoever else still holds it says by the
-    /// lock on it that one may yet be made.
+    /// lock on it that one may yet be made. Throws EAGAIN while that is so of an earlier one: never are two on their way.
     func openForBirth() throws -> Descriptor {
-        let opened = try Descriptor.open(path, O_WRONLY)
-        try check(flock(opened.raw, LOCK_SH), "flock", path)
+        let opened = try AgentFile.open(path, O_WRONLY)
+        try check(flock(opened.raw, LOCK_EX | LOCK_NB), "a process of it may still be on its way: lock", path)
         return opened
+    }
+
+    /// What became of a process of which its launcher has told nothing.
+    enum Outcome {
+        /// It may be made yet.
+        case onItsWay
+        /// It was never made, or ended before it wrote its birth.
+        case nobody
+        case born(Birth)
+    }
+
+    func outcome(of incarnation: UInt64) -> Outcome {
+        guard flock(file.raw, LOCK_EX | LOCK_NB) == 0 else { return errno == EWOULDBLOCK ? .onItsWay : .nobody }
+        defer { flock(file.raw, LOCK_UN) }
+        var bytes = [UInt8](repeating: 0, count: MemoryLayout<qp_birth>.size)
+        guard pread(file.raw, &bytes, bytes.count, off_t(QP_BIRTH_AT)) == bytes.count, let birth = Birth(bytes),
+            birth.incarnation == incarnation
+        else { return .nobody }
+        return .born(birth)
     }
 
     /// After an ordered end nothing is to be taken over.
@@ -49,7 +68,9 @@ final class LifeFile {
     /// nil: there is none. Waits until no process can be made any more that this record does not tell of.
     static func read(folder: String, of id: AgentID) -> Left? {
         let path = "\(folder)/\(name)"
-        guard let file = try? Descriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW) else { return nil }
+        guard access(path, F_OK) == 0 || errno != ENOENT else { return nil }
+        // What another user put there is believed as little as a damaged one.
+        guard let file = try? AgentFile.open(path, O_RDONLY) else { return .damaged }
         for _ in 0..<(birthLimitMs * 1_000 / Int(pauseUs)) {
             if flock(file.raw, LOCK_EX | LOCK_NB) == 0 { break }
             usleep(pauseUs)

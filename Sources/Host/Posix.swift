@@ -72,6 +72,11 @@ func readSmallFile(_ path: String, limit: Int = 64 * 1024) -> [UInt8]? {
     let fd = qp_open(path, O_RDONLY, 0)
     guard fd >= 0 else { return nil }
     defer { close(fd) }
+    return readAll(fd, limit: limit)
+}
+
+/// What is left of a file, or nil when it can't be read or is more than `limit` bytes.
+func readAll(_ fd: Int32, limit: Int) -> [UInt8]? {
     var content: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 4096)
     while content.count <= limit {

@@ -12,7 +12,7 @@ import Wire
 /// cgroups             branches of the control groups in use      keeper.sock   what the launcher keeps
 /// w/                  sockets of the wires     logs/         NAME.log, NAME.log.1, …
 /// operator/           journal of operators' commands
-/// agents/NAME/        out.fifo, err.fifo, out.spool, err.spool, incarnation, stats
+/// agents/NAME/        out.fifo, err.fifo, out.spool, err.spool, incarnation, life, exits/; of SDK agents stats, journal/, trace
 /// ```
 public final class RunDirectory {
     public let path: String
@@ -61,11 +61,13 @@ public final class RunDirectory {
     }
 
     private static func makePrivate(_ path: String) throws {
+        // Before anybody else gets access to the folder: whoever makes it, decides what is written where.
+        try Self.makePrivate("\(folder)/\(DeathCertificate.folderName)")
         if mkdir(path, 0o700) == -1, errno != EEXIST { throw PosixError("mkdir", path) }
         var info = stat()
         try check(lstat(path, &info), "stat", path)
-        guard info.st_mode & S_IFMT == S_IFDIR else {
-            throw Unusable(description: "\(path) is not a directory; move it out of the way")
+        guard info.st_mode & S_IFMT == S_IFDIR, info.st_uid == geteuid() else {
+            throw Unusable(description: "\(path) is not a directory of the supervisor's own; move it out of the way")
         }
     }
 

@@ -53,7 +53,9 @@ enum WireStatistics {
     static func withPage<Result>(
         folder: String, incarnation: UInt64, _ body: (StatsPageView) -> Result
     ) -> Result? {
-        guard let bytes = readSmallFile("\(folder)/\(StatsPage.fileName)", limit: maxPageBytes) else { return nil }
+        // The agent's own file, as whatever user it runs.
+        let path = "\(folder)/\(StatsPage.fileName)"
+        guard let bytes = AgentFile.read(path, limit: maxPageBytes, isOurs: false) else { return nil }
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 8)
         defer { memory.deallocate() }
         memory.copyBytes(from: bytes)
