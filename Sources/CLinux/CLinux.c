@@ -77,6 +77,16 @@ int qp_peek_any_exit(struct qp_exit *out) {
     return result;
 }
 
+int qp_peek_exit(pid_t pid, struct qp_exit *out) {
+    siginfo_t info = {0};
+    int result;
+    do {
+        result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    } while (result == -1 && errno == EINTR);
+    fill_exit(out, &info);
+    return result;
+}
+
 int qp_reap(pid_t pid, struct qp_exit *out) {
     siginfo_t info = {0};
     struct rusage usage = {0};

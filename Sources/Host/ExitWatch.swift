@@ -75,11 +75,13 @@ public final class ExitWatch {
 
     private let loop: EventLoop
     private var children: [pid_t: Child] = [:]
+    /// A process has ended, and its tracer (a debugger) holds its status back; told once.
+    public var heldBack: (_ pid: pid_t, _ tracer: pid_t) -> Void = { _, _ in }
 
     public init(loop: EventLoop) { self.loop = loop }
 
-    /// Children not yet reaped.
-    public var pids: Set<pid_t> { Set(children.keys) }
+    /// Whether a child is watched, and so not yet reaped.
+    public func watches(_ pid: pid_t) -> Bool { children[pid] != nil }
 
     /// Calls `onExit` once when our child `pid` has ended and was reaped.
     ///
@@ -92,6 +94,21 @@ public final class ExitWatch {
         let pidfd = Descriptor(try check(qp_pidfd_open(pid), "pidfd_open", "\(pid)"))
         let source = try loop.add(pidfd.raw, .readable) { [weak self] _ in self?.reap(pid, onExit) }
         children[pid] = Child(pidfd: pidfd, source: source)
+    }
+
+    /// How often it is looked whether a tracer has let go of a dead process, ms.
+    static let tracedPauseMs: Int64 = 100
+
+    /// The dead child of ours can't be reaped before its tracer has let go, which no event tells: the pidfd stays readable.
+    private func awaitTracer(of pid: pid_t, _ child: Child, isNews: Bool = true, _ again: @escaping () -> Void) {
+        if isNews { heldBack(pid, ProcessTable.tracer(of: pid)) }
+        try? loop.change(child.source, [])
+        loop.schedule(afterMs: Self.tracedPauseMs) { [weak self] in
+            guard let self, children[pid]?.pidfd === child.pidfd else { return }
+            var exit = qp_exit()
+            guard qp_peek_exit(pid, &exit) == 0, exit.pid == 0 else { return again() }
+            awaitTracer(of: pid, child, isNews: false, again)
+        }
     }
 
     /// How long a process that was not ours may take to be reaped by its new parent, before its end counts as unknown.
@@ -116,8 +133,8 @@ public final class ExitWatch {
         guard let child = children[pid] else { return }
         var exit = qp_exit()
         if qp_reap(pid, &exit) == 0 {
-            if exit.pid != 0 { finish(child, ChildExit(exit), onExit) }
-            return
+            if exit.pid != 0 { return finish(child, ChildExit(exit), onExit) }
+            return awaitTracer(of: pid, child) { [weak self] in self?.conclude(pid, readiness, onExit) }
         }
         // Dead and not reaped, its row tells; after that, newer kernels do.
         if let startTicks, let exit = ChildExit(ofZombie: pid, startTicks: startTicks) {
@@ -142,12 +159,13 @@ public final class ExitWatch {
         onExit(exit)
     }
 
-    private func reap(_ pid: pid_t, _ onExit: (ChildExit) -> Void) {
+    private func reap(_ pid: pid_t, _ onExit: @escaping (ChildExit) -> Void) {
         guard let child = children[pid] else { return }
         var exit = qp_exit()
         let result = qp_reap(pid, &exit)
-        // Ready without a status: a tracer or a stop; the pidfd tells again.
-        if result == 0, exit.pid == 0 { return }
+        if result == 0, exit.pid == 0 {
+            return awaitTracer(of: pid, child) { [weak self] in self?.reap(pid, onExit) }
+        }
         loop.remove(child.source)
         child.pidfd.close()
         children[pid] = nil

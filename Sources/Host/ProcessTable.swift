@@ -118,6 +118,14 @@ enum ProcessTable {
         return rows
     }
 
+    /// Who traces a process (ptrace(2)); 0: nobody.
+    static func tracer(of pid: pid_t) -> pid_t {
+        let lines = (readSmallFile("/proc/\(pid)/status") ?? []).split(separator: 10)
+        guard let line = lines.first(where: { $0.starts(with: "TracerPid:".utf8) }) else { return 0 }
+        let number = String(decoding: line.dropFirst(10), as: UTF8.self).trimmingCharacters(in: .whitespaces)
+        return pid_t(number) ?? 0
+    }
+
     /// A variable of a process's initial environment, if we may read it.
     static func environment(of pid: pid_t, _ names: [String]) -> [String: String] {
         guard let bytes = readSmallFile("/proc/\(pid)/environ", limit: 256 * 1024) else { return [:] }

@@ -216,6 +216,14 @@ extension Supervisor {
         agent.life.remove()
         if let group = agent.process?.group { groups.bury(group) }
         groups.forget(agent: agent.name)
+    func heldBack(_ pid: pid_t, by tracer: pid_t) {
+        guard let id = leaders[pid], let agent = agents[id] else { return }
+        let message = "\(id) has ended and is held by its tracer, pid \(tracer); let go of it there"
+        agent.trouble = message
+        record(kind: "supervisor", agent: id.name, message: message)
+        console.line(message)
+    }
+
         sockets.close(exceptFor: agents.values.map(\.wiring))
     }
 

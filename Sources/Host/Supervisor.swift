@@ -115,7 +115,7 @@ public final class Supervisor {
         self.launcher = launcher
         let exits = exits
         containment = Containment(loop: loop, runDirectory: run.path) {
-            launcher.launcherPids.contains($0) || exits.pids.contains($0)
+            launcher.launcherPids.contains($0) || exits.watches($0)
         }
         keyring = try KeyringFile(path: run.keyring, at: EventLoop.now())
         let tree = CgroupTree(runDirectory: run.path)
@@ -162,6 +162,7 @@ public final class Supervisor {
         loop.afterBatch = { [unowned self] in buryOrphans() }
         certificates = CertificateQueue(loop: loop) { [unowned self] in record(kind: "supervisor", message: $0) }
     }
+        exits.heldBack = { [unowned self] in heldBack($0, by: $1) }
 
     /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it.
     public func run() throws -> Int32 {

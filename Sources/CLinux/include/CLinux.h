@@ -50,6 +50,8 @@ struct qp_exit {
 };
 /// Looks at any exited child without reaping it (WNOWAIT, WNOHANG).
 int qp_peek_any_exit(struct qp_exit *out);
+/// Looks whether one child has ended, without reaping it; `pid` 0: not yet, or its tracer has not let go of it.
+int qp_peek_exit(pid_t pid, struct qp_exit *out);
 /// Reaps exactly this child without blocking; `out->pid` is 0 while it still runs.
 int qp_reap(pid_t pid, struct qp_exit *out);
 

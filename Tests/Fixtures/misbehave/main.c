@@ -19,6 +19,7 @@
 //   hold               ready, leaves a child behind that holds every descriptor it inherited, and ends on SIGTERM
 //   closer             ready, closes every descriptor it has, and goes on
 //   brood              ready, with a child and a grandchild that ignore SIGTERM
+//   trace PID          holds a process as a debugger does, until it is ended
 //   inside             says who it is, what its limits are and what network it sees, then does well
 //
 // Messages to $NOTIFY_SOCKET are sd_notify(3) datagrams, written by hand: what any language can do.
@@ -33,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -216,6 +218,13 @@ static void tell_inside(void) {
     printf("told\n");
 }
 
+static void trace(pid_t pid) {
+    if (ptrace(PTRACE_SEIZE, pid, 0, 0) == -1) exit(77);
+    printf("holding\n");
+    fflush(stdout);
+    sleep_for_ever();
+}
+
 int main(int count, char **arguments) {
     const char *fault = count > 1 ? arguments[1] : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -224,6 +233,7 @@ int main(int count, char **arguments) {
         return count > 2 ? atoi(arguments[2]) : 1;
     }
     if (strcmp(fault, "orphan") == 0) leave_orphan();
+    if (strcmp(fault, "trace") == 0 && count > 2) trace(atoi(arguments[2]));
     if (strcmp(fault, "silent") == 0) sleep_for_ever();
     if (strcmp(fault, "holder") == 0) hold();
     if (strcmp(fault, "slow") == 0) be_slow();
