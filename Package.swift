@@ -93,6 +93,7 @@ let package = Package(
         .executableTarget(
             name: "durable-chain", dependencies: ["AgentKit", "Wire"], path: "Tests/Fixtures/durable-chain"),
         .executableTarget(name: "misbehave", path: "Tests/Fixtures/misbehave"),
+        .executableTarget(name: "dying-launcher", dependencies: ["CLinux"], path: "Tests/Fixtures/dying-launcher"),
         .executableTarget(name: "crasher", dependencies: ["AgentKit", "Wire"], path: "Tests/Fixtures/crasher"),
         .executableTarget(
             name: "storm-alpha", dependencies: ["AgentKit", "Market", "Wire"], path: "Tests/Fixtures/storm-alpha"),
@@ -143,7 +144,7 @@ func tests(_ room: String, _ rooms: [Target.Dependency]) -> Target {
     .testTarget(name: room + "Tests", dependencies: rooms + ["TestSupport"])
 }
 
-let inC = ["CLinux", "CAllocations", "agent-launcher", "chain-bare", "misbehave", "stamp"]
+let inC = ["CLinux", "CAllocations", "agent-launcher", "chain-bare", "dying-launcher", "misbehave", "stamp"]
 // One settings list for all Swift targets.
 for target in package.targets where target.type != .system && !inC.contains(target.name) {
     target.swiftSettings = [

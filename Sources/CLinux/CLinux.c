@@ -161,7 +161,7 @@ ssize_t qp_splice_to_file(int pipe, int file, int64_t *offset, size_t count) {
 
 int qp_set_pipe_size(int fd, int bytes) { return fcntl(fd, F_SETPIPE_SZ, bytes); }
 
-ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count) {
+ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count, int flags) {
     if (count < 0 || count > QP_LAUNCH_MAX_FDS) {
         errno = EINVAL;
         return -1;
@@ -183,7 +183,7 @@ ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int 
     }
     ssize_t sent;
     do {
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
     } while (sent == -1 && errno == EINTR);
     return sent;
 }

@@ -123,10 +123,10 @@ static int hand_over(int successor) {
             present = present && fds[k] >= 0;
         }
         if (!present) continue;
-        if (qp_send_with_fds(successor, &entries[i].kept, sizeof entries[i].kept, fds, QP_KEPT_FDS) == -1) return 0;
+        if (qp_send_with_fds(successor, &entries[i].kept, sizeof entries[i].kept, fds, QP_KEPT_FDS, 0) == -1) return 0;
     }
     struct qp_kept last = {.magic = QP_KEEPER_MAGIC};
-    if (qp_send_with_fds(successor, &last, sizeof last, NULL, 0) == -1) return 0;
+    if (qp_send_with_fds(successor, &last, sizeof last, NULL, 0, 0) == -1) return 0;
     struct timeval patience = {.tv_sec = WORD_SECONDS};
     (void)setsockopt(successor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     char word;

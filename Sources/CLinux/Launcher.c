@@ -125,7 +125,8 @@ static int close_the_rest(const struct plan *plan, int status) {
 }
 
 static void lower_priority(const struct plan *plan, int status) {
-    if (setpriority(PRIO_PROCESS, 0, plan->head->nice) == -1) fail(status, QP_STAGE_PRIORITY, errno);
+    if ((plan->head->flags & QP_LAUNCH_SET_NICE) && setpriority(PRIO_PROCESS, 0, plan->head->nice) == -1)
+        fail(status, QP_STAGE_PRIORITY, errno);
     if (plan->head->oom_score_adj == 0) return;
     char text[16];
     int length = snprintf(text, sizeof text, "%d", plan->head->oom_score_adj);
@@ -138,11 +139,12 @@ static void lower_priority(const struct plan *plan, int status) {
 }
 
 /// An empty network. Made ahead by a supervisor that may; else made here, in a user namespace in which we are ourselves
-/// (user_namespaces(7)). Where the kernel refuses that too, the agent runs in the host's network and `status` says so.
+/// (user_namespaces(7)). It is asked for only where that was seen to work: what refuses it now may pass, and meanwhile the
+/// agent does not run in the network it is to be kept from.
 static void leave_network(const struct plan *plan, int network, int status) {
     if (network >= 0 && setns(network, CLONE_NEWNET) == -1) fail(status, QP_STAGE_SANDBOX, errno);
     if (!(plan->head->flags & QP_LAUNCH_NEW_NETWORK)) return;
-    if (unshare(CLONE_NEWNET) == -1) (void)qp_unshare_network_as_ourselves();
+    if (unshare(CLONE_NEWNET) == -1 && qp_unshare_network_as_ourselves() == -1) fail(status, QP_STAGE_SANDBOX, errno);
 }
 
 static void take_user(const struct plan *plan, int status) {
@@ -339,7 +341,7 @@ static int serve(int socket) {
         if ((size_t)length < sizeof request.head) request.head.id = 0;
         struct qp_launch_reply reply = launch(&request, (size_t)length, fds, fd_count);
         for (int i = 0; i < fd_count; i++) close(fds[i]);
-        if (qp_send_with_fds(socket, &reply, sizeof reply, NULL, 0) == -1) return 1;
+        if (qp_send_with_fds(socket, &reply, sizeof reply, NULL, 0, 0) == -1) return 1;
     }
 }
 

@@ -134,7 +134,7 @@ public final class ExitWatch {
         var exit = qp_exit()
         if qp_reap(pid, &exit) == 0 {
             if exit.pid != 0 { return finish(child, ChildExit(exit), onExit) }
-            return awaitTracer(of: pid, child) { [weak self] in self?.conclude(pid, readiness, onExit) }
+            return awaitTracer(of: pid, child) { [weak self] in self?.conclude(pid, startTicks, readiness, onExit) }
         }
         // Dead and not reaped, its row tells; after that, newer kernels do.
         if let startTicks, let exit = ChildExit(ofZombie: pid, startTicks: startTicks) {

@@ -37,7 +37,7 @@ public struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible
                 "working directory \(request.workingDirectory): \(reason)\(Self.suffix(request.user, code))"
             case .limits: "limits refused by the kernel: \(reason); ask for no more than `ulimit -H -a` shows"
             case .cgroup: "control group refused the process: \(reason)"
-            case .priority: "nice \(request.nice): \(reason); a negative value needs root"
+            case .priority: "nice \(request.nice ?? 0): \(reason); less than the supervisor's own needs root"
             case .request: "launch request refused as malformed; supervisor and agent-launcher are of different builds"
             default: "\(stage): \(reason)"
             }

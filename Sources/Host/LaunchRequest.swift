@@ -28,8 +28,8 @@ public struct LaunchRequest: Sendable {
     /// Absolute path.
     public var workingDirectory: String
     public var resourceLimits: [ResourceLimit] = []
-    /// -20…19, lower runs earlier.
-    public var nice: Int32 = 0
+    /// -20…19, lower runs earlier; nil: the supervisor's own.
+    public var nice: Int32?
     /// -1000…1000, higher is killed earlier when the machine runs out of memory.
     public var oomScoreAdjustment: Int32 = 0
     public var umask: UInt32 = 0o077
@@ -127,8 +127,9 @@ public struct LaunchRequest: Sendable {
             | (intoCgroup ? QP_LAUNCH_INTO_CGROUP.rawValue : 0)
             | (joinsNetwork ? QP_LAUNCH_JOIN_NETWORK.rawValue : 0)
             | (user != nil ? QP_LAUNCH_SET_USER.rawValue : 0)
+            | (nice != nil ? QP_LAUNCH_SET_NICE.rawValue : 0)
         head.umask = umask
-        head.nice = nice
+        head.nice = nice ?? 0
         head.oom_score_adj = oomScoreAdjustment
         head.rlimit_count = UInt32(resourceLimits.count)
         head.uid = user?.uid ?? 0

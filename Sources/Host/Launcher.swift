@@ -1,7 +1,8 @@
 import CLinux
 import Foundation
+import Wire
 
-/// Starts agents through one warm `agent-launcher`: a request costs a fork of a tiny process, and nothing here waits.
+/// Starts agents through one warm `agent-launcher`: a request costs a fork of a tiny process, and nothing here blocks.
 ///
 /// The launcher is started by `ProcessSpawner` at first use and again whenever it is gone. Requests queue meanwhile.
 /// Each request ends in exactly one `.failed`, or in `.spawned` followed by exactly one of `.running` and `.failed`.
@@ -21,6 +22,10 @@ public final class Launcher {
     public static let answerTimeoutMs: Int64 = 5_000
     /// Launchers that may fail in a row before waiting requests fail with them.
     static let launcherAttempts = 2
+    /// Pause while the kernel takes no more descriptors in flight (ETOOMANYREFS), which no event tells the end of.
+    static let descriptorsPauseMs: Int64 = 10
+    /// How long room is waited for to tell the launcher something that it need not answer.
+    static let noticeTimeoutMs: Int64 = 100
 
     private final class Launch {
         let request: LaunchRequest
@@ -33,6 +38,7 @@ public final class Launcher {
         let intoCgroup: Bool
         let status: Descriptor
         let statusForChild: Descriptor
+        let isWanted: () -> Bool
         let report: (Report) -> Void
         var attempts = 0
         var pid: pid_t?
@@ -40,7 +46,7 @@ public final class Launcher {
 
         init(
             _ request: LaunchRequest, descriptors: [Int32], birth: Int32?, inherited: Int, joined: Int,
-            joinsNetwork: Bool, intoCgroup: Bool, report: @escaping (Report) -> Void
+            joinsNetwork: Bool, intoCgroup: Bool, isWanted: @escaping () -> Bool, report: @escaping (Report) -> Void
         ) throws {
             self.request = request
             self.descriptors = descriptors
@@ -49,6 +55,7 @@ public final class Launcher {
             self.joined = joined
             self.joinsNetwork = joinsNetwork
             self.intoCgroup = intoCgroup
+            self.isWanted = isWanted
             self.report = report
             (status, statusForChild) = try Descriptor.pipe()
             try check(qp_set_nonblocking(status.raw), "fcntl")
@@ -59,7 +66,7 @@ public final class Launcher {
         case absent
         /// Foundation is at work on another thread.
         case starting(socket: Descriptor, generation: Int)
-        case open(socket: Descriptor, source: EventLoop.Source, pid: pid_t, generation: Int)
+        case open(socket: Descriptor, source: EventLoop.Source, pidfd: Descriptor?, generation: Int)
     }
 
     private let executable: String
@@ -80,12 +87,24 @@ public final class Launcher {
     private var sent: [UInt64: Launch] = [:]
     private var executing: [UInt64: Launch] = [:]
     private var timeout: EventLoop.Timer?
+    /// The launcher's socket is full: the rest is sent when there is room.
+    private var isAwaitingRoom = false
 
     /// No process is being made: every child of ours is known by its pid.
     public var isQuiet: Bool { sent.isEmpty }
 
-    /// Pids that are Foundation's to reap.
-    public private(set) var launcherPids: Set<pid_t> = []
+    /// When each launcher began, by its pid, in clock ticks since boot.
+    private var launchers: [pid_t: UInt64] = [:]
+    /// Pids of all launchers there were.
+    public var launcherPids: Set<pid_t> { Set(launchers.keys) }
+
+    /// Whether this process is Foundation's to reap. A launcher's number may be somebody else's since.
+    public func isLauncher(_ pid: pid_t) -> Bool {
+        guard let start = launchers[pid] else { return false }
+        guard let row = ProcessTable.row(of: pid), row.startTicks != start else { return true }
+        launchers[pid] = nil
+        return false
+    }
 
     /// `executable`: absolute path of `agent-launcher`; `keeper`: the socket of what it keeps (`Keeper.h`).
     public init(executable: String, keeper: String? = nil, loop: EventLoop) throws {
@@ -106,10 +125,11 @@ public final class Launcher {
     /// Asks for one process, which writes its `Birth` to the file `birth` first. `output`/`error` become its descriptors 1
     /// and 2, `inherited` 3, 4, …; `joined` are open files of control groups it enters before its first instruction, `network` the network namespace it enters,
     /// `cgroup` a cgroup v2 directory it is born in if the kernel can. All stay the caller's to close, once `report`
-    /// heard anything.
+    /// heard anything. `isWanted` is asked when a launcher is there to take the request: it may have waited long.
     public func launch(
         _ request: LaunchRequest, output: Int32, error: Int32, birth: Int32? = nil, inherited: [Int32] = [],
-        joined: [Int32] = [], network: Int32? = nil, cgroup: Int32? = nil, report: @escaping (Report) -> Void
+        joined: [Int32] = [], network: Int32? = nil, cgroup: Int32? = nil,
+        isWanted: @escaping () -> Bool = { true }, report: @escaping (Report) -> Void
     ) {
         do {
             let launch = try Launch(
@@ -117,7 +137,7 @@ public final class Launcher {
                 descriptors: [output, error, birth ?? output] + inherited + joined
                     + [network, cgroup].compactMap { $0 },
                 birth: birth, inherited: inherited.count, joined: joined.count, joinsNetwork: network != nil,
-                intoCgroup: cgroup != nil, report: report)
+                intoCgroup: cgroup != nil, isWanted: isWanted, report: report)
             waiting[nextID] = launch
             nextID += 1
             pump()
@@ -139,9 +159,26 @@ public final class Launcher {
     /// The supervisor is about to execute another program, or could not: its end is not a loss then.
     func announceUpgrade(_ isUnderWay: Bool) { tell(Self.notice(QP_NOTICE_UPGRADE, isUnderWay ? 1 : 0)) }
 
-    private func tell(_ notice: [UInt8], _ descriptors: [Int32] = []) {
-        guard case .open(let socket, _, _, _) = channel else { return }
-        _ = qp_send_with_fds(socket.raw, notice, notice.count, descriptors, Int32(descriptors.count))
+    /// A new launcher hears of those it did not start. One that takes no more is silent for other reasons, and soon replaced.
+    private func tellUnknown() {
+        var isTaking = true
+        unknown { if isTaking { isTaking = tell($0.message, [$0.pidfd, $0.output, $0.error]) } }
+    }
+
+    /// Unlike a request, what is told waits for room: at most `Self.noticeTimeoutMs`.
+    @discardableResult
+    private func tell(_ notice: [UInt8], _ descriptors: [Int32] = []) -> Bool {
+        guard case .open(let socket, _, _, _) = channel else { return false }
+        let deadline = EventLoop.now() + .milliseconds(Self.noticeTimeoutMs)
+        while true {
+            let sent = qp_send_with_fds(
+                socket.raw, notice, notice.count, descriptors, Int32(descriptors.count), Int32(MSG_DONTWAIT))
+            if sent == notice.count { return true }
+            let left = (deadline - EventLoop.now()).milliseconds
+            guard errno == EAGAIN, left > 0 else { return false }
+            var room = pollfd(fd: socket.raw, events: Int16(POLLOUT), revents: 0)
+            _ = poll(&room, 1, Int32(left))
+        }
     }
 
     // MARK: - Requests
@@ -150,14 +187,36 @@ public final class Launcher {
         guard !waiting.isEmpty else { return }
         guard case .open(let socket, _, _, _) = channel else { return startLauncherIfNeeded() }
         for (id, launch) in waiting.sorted(by: { $0.key < $1.key }) {
+            guard !isAwaitingRoom else { break }
             waiting[id] = nil
             send(launch, id, over: socket)
             guard case .open = channel else { return }
         }
-        watchForSilence()
+        // Only answers put it off: new requests, however many, do not make a silent launcher a working one.
+        if timeout == nil { watchForSilence() }
+    }
+
+    private func awaitRoom(_ isFull: Bool) {
+        guard isAwaitingRoom != isFull, case .open(_, let source, _, _) = channel else { return }
+        isAwaitingRoom = isFull
+        try? loop.change(source, isFull ? [.readable, .writable] : .readable)
+    }
+
+    private func turn(_ socket: Descriptor, _ readiness: EventLoop.Readiness) {
+        if readiness.contains(.writable) {
+            awaitRoom(false)
+            pump()
+        }
+        // It may have been given up meanwhile.
+        guard case .open(let current, _, _, _) = channel, current === socket, readiness != .writable else { return }
+        receive(from: socket)
     }
 
     private func send(_ launch: Launch, _ id: UInt64, over socket: Descriptor) {
+        guard launch.isWanted() else {
+            let failure = LaunchFailure(stage: .request, code: 0, message: "it is not wanted any more")
+            return launch.report(.failed(failure, pid: nil))
+        }
         let bytes: [UInt8]
         do throws(LaunchRequest.Invalid) {
             bytes = try launch.request.encoded(
@@ -168,12 +227,24 @@ public final class Launcher {
                 .failed(LaunchFailure(stage: .request, code: 0, message: error.description), pid: nil))
         }
         let descriptors = [launch.statusForChild.raw] + launch.descriptors
-        let result = qp_send_with_fds(socket.raw, bytes, bytes.count, descriptors, Int32(descriptors.count))
+        let result = qp_send_with_fds(
+            socket.raw, bytes, bytes.count, descriptors, Int32(descriptors.count), Int32(MSG_DONTWAIT))
         if result == bytes.count {
             launch.statusForChild.close()
             sent[id] = launch
+        } else if result == -1, errno == EAGAIN {
+            // Many at once, or it hangs: its silence tells.
+            waiting[id] = launch
+            awaitRoom(true)
+        } else if result == -1, errno == ETOOMANYREFS {
+            waiting[id] = launch
+            isAwaitingRoom = true
+            loop.schedule(afterMs: Self.descriptorsPauseMs) { [weak self] in
+                self?.isAwaitingRoom = false
+                self?.pump()
+            }
         } else {
-            // Nothing was taken: the launcher is gone, or its socket is full because it hangs.
+            // Nothing was taken: the launcher is gone.
             launch.attempts += 1
             waiting[id] = launch
             launcherLost("agent-launcher does not take requests: \(PosixError.reason(errno))")
@@ -258,12 +329,14 @@ public final class Launcher {
     private func launcherStarted(_ outcome: ProcessSpawner.Outcome) {
         switch outcome {
         case .started(let pid, let number):
-            launcherPids.insert(pid)
+            launchers[pid] = ProcessTable.row(of: pid)?.startTicks ?? 0
+            let pidfd = qp_pidfd_open(pid)
+            let handle = pidfd >= 0 ? Descriptor(pidfd) : nil
             guard case .starting(let socket, number) = channel else { return }
             do {
-                let source = try loop.add(socket.raw, .readable) { [weak self] _ in self?.receive(from: socket) }
-                channel = .open(socket: socket, source: source, pid: pid, generation: number)
-                if keeper != nil { unknown { tell($0.message, [$0.pidfd, $0.output, $0.error]) } }
+                let source = try loop.add(socket.raw, .readable) { [weak self] in self?.turn(socket, $0) }
+                channel = .open(socket: socket, source: source, pidfd: handle, generation: number)
+                if keeper != nil { tellUnknown() }
                 isReady()
                 pump()
             } catch {
@@ -283,8 +356,9 @@ public final class Launcher {
         timeout = nil
         var isStarting = false
         if case .starting = channel { isStarting = true }
-        guard isStarting || !sent.isEmpty else { return }
+        guard isStarting || !sent.isEmpty || isAwaitingRoom else { return }
         timeout = loop.schedule(afterMs: Self.answerTimeoutMs) { [weak self] in
+            self?.timeout = nil
             self?.launcherLost("agent-launcher did not answer within \(Self.answerTimeoutMs) ms")
         }
     }
@@ -306,15 +380,13 @@ public final class Launcher {
     private func dropChannel(kill: Bool) {
         if let timeout { loop.cancel(timeout) }
         timeout = nil
-        if case .open(let socket, let source, let pid, _) = channel {
+        if case .open(let socket, let source, let pidfd, _) = channel {
             loop.remove(source)
             socket.close()
-            // Foundation reaps it, so the pid may be stale by now: only a process that is still our launcher is shot.
-            if kill, let comm = readSmallFile("/proc/\(pid)/comm"), comm.starts(with: Array("agent-launcher".utf8)) {
-                _ = Glibc.kill(pid, SIGKILL)
-            }
+            if kill, let pidfd { _ = qp_pidfd_send_signal(pidfd.raw, SIGKILL) }
         }
         channel = .absent
+        isAwaitingRoom = false
     }
 
     private func failAll(_ message: String) {

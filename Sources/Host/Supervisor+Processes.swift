@@ -23,30 +23,60 @@ extension Supervisor {
         agent.trouble = nil
         agent.log.begin(incarnation: incarnation.number)
         noteLaunch(of: agent)
+        let doors: LaunchDoors
         do {
             try agent.epoch.write(incarnation)
             try remember(agent)
-            let birth = try agent.life.openForBirth()
-            var request = try launchRequest(for: agent, incarnation)
-            var descriptors = try sockets.descriptors(for: agent.wiring)
-            handKeys(to: agent, &request, &descriptors)
-            let writers = try agent.log.openWriters()
-            let group = groups.take(agent: agent.name, incarnation: incarnation.number, limits: agent.limits) {
-                [weak self] in self?.ranOutOfMemory(id, incarnation)
-            }
-            agent.process?.group = group
-            launcher.launch(
-                request, output: writers.output.raw, error: writers.error.raw, birth: birth.raw, inherited: descriptors,
-                joined: group?.doors.map(\.raw) ?? [], network: emptyNetwork(of: agent),
-                cgroup: group?.birthplace?.raw
-            ) { [weak self] report in
-                // The pipes' write ends are needed until the launcher has them.
-                withExtendedLifetime((writers, birth)) { self?.launched(id, incarnation, report) }
-            }
+            doors = LaunchDoors(
+                birth: try agent.life.openForBirth(), writers: try agent.log.openWriters(),
+                network: try emptyNetwork(of: agent))
+        } catch {
+            // Our own files and descriptors: no room, a disk that fails. The agent is not to blame, and it may pass.
+            return failedToSpawn(agent, incarnation, transient: true, "\(error)")
+        }
+        do {
+            try launch(agent, incarnation, doors)
         } catch {
             let code = (error as? PosixError)?.code ?? 0
             failedToSpawn(agent, incarnation, transient: Self.isTransient(code), "\(error)")
         }
+    }
+
+    /// What a launch needs open until the launcher has its own copies.
+    private struct LaunchDoors {
+        let birth: Descriptor
+        let writers: (output: Descriptor, error: Descriptor)
+        let network: Int32?
+
+        /// An open birth would say that a process is on its way.
+        func close() {
+            birth.close()
+            writers.output.close()
+            writers.error.close()
+        }
+    }
+
+    private func launch(_ agent: AgentRuntime, _ incarnation: Incarnation, _ doors: LaunchDoors) throws {
+        let id = agent.id
+        var request = try launchRequest(for: agent, incarnation)
+        var descriptors = try sockets.descriptors(for: agent.wiring)
+        handKeys(to: agent, &request, &descriptors)
+        let group = groups.take(agent: agent.name, incarnation: incarnation.number, limits: agent.limits) {
+            [weak self] in self?.ranOutOfMemory(id, incarnation)
+        }
+        agent.process?.group = group
+        launcher.launch(
+            request, output: doors.writers.output.raw, error: doors.writers.error.raw, birth: doors.birth.raw,
+            inherited: descriptors, joined: group?.doors.map(\.raw) ?? [], network: doors.network,
+            cgroup: group?.birthplace?.raw, isWanted: { [weak self] in self?.isCurrent(id, incarnation) ?? false }
+        ) { [weak self] report in
+            doors.close()
+            self?.launched(id, incarnation, report)
+        }
+    }
+
+    private func isCurrent(_ id: AgentID, _ incarnation: Incarnation) -> Bool {
+        agents[id]?.process?.incarnation == incarnation
     }
 
     private func launchRequest(for agent: AgentRuntime, _ incarnation: Incarnation) throws -> LaunchRequest {
@@ -78,18 +108,20 @@ extension Supervisor {
     }
 
     /// The network namespace for an agent that shall have none, made at its first start: it takes the kernel as long as
-    /// half a restart. nil: none is asked for, or none can be had, which `status` shows.
-    private func emptyNetwork(of agent: AgentRuntime) -> Int32? {
+    /// half a restart. nil: none is asked for, or this machine has none to give, which `status` shows. Where it has, and
+    /// not just now, the agent is not started: it would run in the network it was to be kept from.
+    private func emptyNetwork(of agent: AgentRuntime) throws -> Int32? {
         guard agent.limits.needsNetworkAhead else { return nil }
         if agent.network == nil {
-            let made = qp_make_network_namespace()
-            if made >= 0 { agent.network = Descriptor(made) }
+            agent.network = Descriptor(try check(qp_make_network_namespace(), "make an empty network for", agent.name))
         }
         return agent.network?.raw
     }
 
     private func launched(_ id: AgentID, _ incarnation: Incarnation, _ report: Launcher.Report) {
-        guard let agent = agents[id], agent.process?.incarnation == incarnation else { return }
+        guard let agent = agents[id], isCurrent(id, incarnation) else {
+            return launchedTooLate(id, incarnation, report)
+        }
         switch report {
         case .spawned(let pid, let isContained):
             agent.process?.pid = pid
@@ -117,14 +149,15 @@ extension Supervisor {
             link.recheck()
         case .failed(let failure, _?):
             // The process is on its way to exit 127; its pidfd has it buried, and nobody else hears of it.
-            failedToSpawn(agent, incarnation, transient: Self.isTransient(failure.code), failure.message)
+            failedToSpawn(agent, incarnation, transient: Self.isTransient(failure), failure.message)
         case .failed(let failure, nil) where failure.stage == .launcher:
             // The launcher may have made the process and died before it said so.
-            clearUnknown(agent, incarnation) { [unowned self] in
+            endUnknown(id, incarnation, in: agent.process?.group) { [unowned self] in
+                guard isCurrent(id, incarnation) else { return }
                 failedToSpawn(agent, incarnation, transient: true, failure.message)
             }
         case .failed(let failure, nil):
-            failedToSpawn(agent, incarnation, transient: Self.isTransient(failure.code), failure.message)
+            failedToSpawn(agent, incarnation, transient: Self.isTransient(failure), failure.message)
         }
     }
 
@@ -135,6 +168,10 @@ extension Supervisor {
             groups.prepare(agent: agent.name, incarnation: incarnation.next.number, limits: agent.limits)
         }
         submit(.spawned(agent.id, incarnation, pid: pid))
+        // Given up already: what the fleet does not know of must not run.
+        if let view = fleet.view(of: agent.id), view.incarnation == incarnation, view.pid == nil {
+            exits.signal(pid, SIGKILL)
+        }
     }
 
     private func failedToSpawn(_ agent: AgentRuntime, _ incarnation: Incarnation, transient: Bool, _ reason: String) {
@@ -147,6 +184,11 @@ extension Supervisor {
 
     /// The machine is short of something that may come back.
     static func isTransient(_ code: Int32) -> Bool { [EAGAIN, ENOMEM, EMFILE, ENFILE, ETXTBSY, EINTR].contains(code) }
+
+    /// So are the steps that concern our own file and the kernel's namespaces, whatever is short.
+    static func isTransient(_ failure: LaunchFailure) -> Bool {
+        [.birth, .sandbox].contains(failure.stage) || isTransient(failure.code)
+    }
 
     // MARK: - End
 
@@ -164,14 +206,22 @@ extension Supervisor {
         notify.receivePending()
         launcher.settle(exit.pid)
         leaders[exit.pid] = nil
+        guard let agent = agents[id], agent.process?.incarnation == incarnation else { return }
         link.ended(id.name)
         trading.ended(id.name)
-        guard let agent = agents[id], agent.process?.incarnation == incarnation else { return }
         agent.log.drainAll()
         announce(agent, incarnation, exit.pid)
         let hit = takeAccount(of: exit, for: agent)
         submit(.exited(id, incarnation, ExitReport(exit.ending.reported, memoryLimitHit: hit)))
         mayHaveOrphans = true
+    }
+
+    func heldBack(_ pid: pid_t, by tracer: pid_t) {
+        guard let id = leaders[pid], let agent = agents[id] else { return }
+        let message = "\(id) has ended and is held by its tracer, pid \(tracer); let go of it there"
+        agent.trouble = message
+        record(kind: "supervisor", agent: id.name, message: message)
+        console.line(message)
     }
 
     func killTree(_ id: AgentID, _ incarnation: Incarnation) {
@@ -190,11 +240,6 @@ extension Supervisor {
         }
     }
 
-    private func clearUnknown(_ agent: AgentRuntime, _ incarnation: Incarnation, then: @escaping () -> Void) {
-        containment.clear(
-            .init(agent: agent.name, incarnation: incarnation.number, leader: nil), whenEmpty: then)
-    }
-
     /// Buries the dead that are nobody's: descendants of agents that outlived their parents. The living stay until
     /// their agent's tree is cleared.
     func buryOrphans() {
@@ -204,7 +249,7 @@ extension Supervisor {
         var exit = qp_exit()
         while qp_peek_any_exit(&exit) == 0, exit.pid != 0 {
             // A known one is reaped through its pidfd, or by Foundation; what it hides is found at the next signal.
-            if leaders[exit.pid] != nil || launcher.launcherPids.contains(exit.pid) { return }
+            if leaders[exit.pid] != nil || launcher.isLauncher(exit.pid) { return }
             if qp_reap(exit.pid, &exit) == -1 { return }
         }
     }
@@ -216,14 +261,6 @@ extension Supervisor {
         agent.life.remove()
         if let group = agent.process?.group { groups.bury(group) }
         groups.forget(agent: agent.name)
-    func heldBack(_ pid: pid_t, by tracer: pid_t) {
-        guard let id = leaders[pid], let agent = agents[id] else { return }
-        let message = "\(id) has ended and is held by its tracer, pid \(tracer); let go of it there"
-        agent.trouble = message
-        record(kind: "supervisor", agent: id.name, message: message)
-        console.line(message)
-    }
-
         sockets.close(exceptFor: agents.values.map(\.wiring))
     }
 

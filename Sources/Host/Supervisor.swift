@@ -115,7 +115,7 @@ public final class Supervisor {
         self.launcher = launcher
         let exits = exits
         containment = Containment(loop: loop, runDirectory: run.path) {
-            launcher.launcherPids.contains($0) || exits.watches($0)
+            launcher.isLauncher($0) || exits.watches($0)
         }
         keyring = try KeyringFile(path: run.keyring, at: EventLoop.now())
         let tree = CgroupTree(runDirectory: run.path)

@@ -99,7 +99,7 @@ int qp_set_pipe_size(int fd, int bytes);
 ssize_t qp_splice_to_file(int pipe, int file, int64_t *offset, size_t count);
 
 /// Sends one message with descriptors attached (MSG_NOSIGNAL); retries EINTR. `count` <= QP_LAUNCH_MAX_FDS.
-ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count);
+ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int *fds, int count, int flags);
 /// Receives one message with descriptors (close-on-exec); retries EINTR. `*count`: room in, received out. A truncated
 /// message or descriptor list fails with EMSGSIZE and leaks nothing.
 ssize_t qp_recv_with_fds(int socket, void *data, size_t length, int *fds, int *count);
