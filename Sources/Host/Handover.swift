@@ -13,13 +13,11 @@ final class Handover {
     private(set) var notify: Descriptor?
     /// Pipes keep their content as long as somebody has them open.
     private var others: [Descriptor] = []
-    let isUpgrade: Bool
 
-    /// Takes what the environment names. Only descriptors that are open, above stdio and sockets or pipes are believed.
+    /// Takes what the environment names, if it is open and above stdio. What it is, the kernel tells.
     init(notifySocket: String) {
         let text = getenv(Self.variable).map { String(cString: $0) }
         unsetenv(Self.variable)
-        isUpgrade = text != nil
         for word in (text ?? "").split(separator: ",").prefix(Self.maxDescriptors) {
             guard let number = Int32(word), number > 2, Self.closesOnExec(number, true) else { continue }
             let descriptor = Descriptor(number)

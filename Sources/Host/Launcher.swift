@@ -177,7 +177,7 @@ public final class Launcher {
             let left = (deadline - EventLoop.now()).milliseconds
             guard errno == EAGAIN, left > 0 else { return false }
             var room = pollfd(fd: socket.raw, events: Int16(POLLOUT), revents: 0)
-            _ = poll(&room, 1, Int32(left))
+            _ = poll(&room, 1, Int32(left.rounded(.up)))
         }
     }
 

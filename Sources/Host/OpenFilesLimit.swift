@@ -8,11 +8,17 @@ struct OpenFilesLimit {
     var soft: UInt64
     var hard: UInt64
 
+    /// Tells the program that takes our place what the soft limit was: the raised one is what it finds.
+    static let variable = "QP_SOFT_OPEN_FILES"
+
     static func raise() -> OpenFilesLimit {
+        let handedDown = getenv(variable).flatMap { UInt64(String(cString: $0)) }
+        unsetenv(variable)
         var limit = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         guard getrlimit(resource, &limit) == 0 else { return OpenFilesLimit(soft: 1024, hard: 1024) }
-        let inherited = OpenFilesLimit(soft: UInt64(limit.rlim_cur), hard: UInt64(limit.rlim_max))
+        let hard = UInt64(limit.rlim_max)
+        let inherited = OpenFilesLimit(soft: min(handedDown ?? UInt64(limit.rlim_cur), hard), hard: hard)
         limit.rlim_cur = limit.rlim_max
         _ = setrlimit(resource, &limit)
         return inherited

@@ -11,23 +11,27 @@ extension Supervisor {
     /// Checks the program at our own path, then executes it. A bad one changes nothing, and the asker hears why.
     func upgrade(for request: CommandTable.Pending?) {
         let request = request ?? CommandTable.Pending(verb: "upgrade", client: nil, requestID: nil, agents: [])
-        guard upgradeMailbox == nil, !isStopping else {
-            return refuseUpgrade(
-                request, isStopping ? "the supervisor is stopping" : "an upgrade is under way already")
-        }
+        guard !isUpgrading else { return refuseUpgrade(request, "an upgrade is under way already") }
+        guard !isStopping else { return refuseUpgrade(request, "the supervisor is stopping") }
         let check = UpgradeCheck(program: options.program, configurationFile: options.configurationFile)
         do {
             let mailbox = try Mailbox<String?>()
             let source = try mailbox.attach(to: loop) { [unowned self] problem in
                 if let source = upgradeMailbox?.source { loop.remove(source) }
                 upgradeMailbox = nil
-                if let problem { refuseUpgrade(request, problem) } else { prepareUpgrade(request) }
+                if let problem { giveUpUpgrade(request, problem) } else { prepareUpgrade(request) }
             }
             upgradeMailbox = (mailbox, source)
+            isUpgrading = true
             Thread.detachNewThread { mailbox.post(check.run()) }
         } catch {
             refuseUpgrade(request, "\(error)")
         }
+    }
+
+    private func giveUpUpgrade(_ request: CommandTable.Pending, _ problem: String) {
+        isUpgrading = false
+        refuseUpgrade(request, problem)
     }
 
     private func refuseUpgrade(_ request: CommandTable.Pending, _ problem: String) {
@@ -38,9 +42,9 @@ extension Supervisor {
     }
 
     private func prepareUpgrade(_ request: CommandTable.Pending) {
-        guard !isStopping else { return refuseUpgrade(request, "the supervisor is stopping") }
         let deadline = EventLoop.now() + .milliseconds(Self.quietLimitMs)
         whenQuiet(until: deadline) { [unowned self] in
+            guard !isStopping else { return giveUpUpgrade(request, "the supervisor is stopping") }
             record(kind: "upgrade", message: "executing \(options.program)")
             console.line("upgrading: executing \(options.program), pid \(getpid()) stays")
             request.client?.answer(
@@ -53,23 +57,30 @@ extension Supervisor {
     }
 
     private func whenQuiet(until deadline: Instant, _ then: @escaping () -> Void) {
-        if launcher.isQuiet || EventLoop.now() >= deadline { return then() }
+        if isStopping || launcher.isQuiet || EventLoop.now() >= deadline { return then() }
         loop.schedule(afterMs: 2) { [unowned self] in whenQuiet(until: deadline, then) }
     }
 
     private func whenFlushed(until deadline: Instant, _ then: @escaping () -> Void) {
-        if control.isFlushed || EventLoop.now() >= deadline { return then() }
+        if isStopping || control.isFlushed || EventLoop.now() >= deadline { return then() }
         loop.schedule(afterMs: 2) { [unowned self] in whenFlushed(until: deadline, then) }
     }
 
     private func execute() {
+        defer { isUpgrading = false }
+        // A stop that came meanwhile goes first: a new program would start everything again.
+        guard !isStopping else {
+            return record(kind: "upgrade", message: "upgrade given up: the supervisor is stopping")
+        }
         for id in agents.keys { remember(id) }
         for agent in agents.values { agent.log.takeWaiting() }
         link.announceUpgrade()
         launcher.announceUpgrade(true)
         let kept = [notify.handle] + sockets.handles + agents.values.flatMap(\.log.handles)
+        setenv(OpenFilesLimit.variable, String(openFiles.soft), 1)
         let error = Handover.execute(options.program, CommandLine.arguments, keeping: kept)
         launcher.announceUpgrade(false)
+        unsetenv(OpenFilesLimit.variable)
         record(kind: "upgrade", message: "upgrade failed, nothing has changed: \(error)")
         console.line("upgrade failed: \(error)")
     }

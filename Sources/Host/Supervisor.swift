@@ -82,6 +82,8 @@ public final class Supervisor {
     var inheritance: Inheritance?
     let handover: Handover
     var upgradeMailbox: (mailbox: Mailbox<String?>, source: EventLoop.Source)?
+    /// From the check of the new program to its execution, or until that is given up.
+    var isUpgrading = false
     var isStopping: Bool { stopRequests > 0 || fleet.isStopping }
     /// Living agents that were taken over.
     var adopted = 0
@@ -160,9 +162,9 @@ public final class Supervisor {
             closed: { [unowned self] in subscriptions.remove($0) })
         signalSource = try Signals(Self.signals, loop: loop) { [unowned self] in received(signal: $0) }
         loop.afterBatch = { [unowned self] in buryOrphans() }
+        exits.heldBack = { [unowned self] in heldBack($0, by: $1) }
         certificates = CertificateQueue(loop: loop) { [unowned self] in record(kind: "supervisor", message: $0) }
     }
-        exits.heldBack = { [unowned self] in heldBack($0, by: $1) }
 
     /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it.
     public func run() throws -> Int32 {
@@ -245,10 +247,10 @@ public final class Supervisor {
         agent.timer = deadline.map { [unowned self] in
             loop.schedule(at: $0) { [unowned self] in
                 agents[id]?.timer = nil
+                noticeReadiness(of: id)
                 submit(.timer(id))
             }
         }
-                noticeReadiness(of: id)
     }
 
     private func received(signal number: Int32) {
