@@ -50,7 +50,26 @@ final class AgentGroup {
         self.name = name
         self.limits = limits
         members = branches.map { Member(branch: $0, path: "\($0.path)/\(name)") }
+        for member in members { release(member) }
         watchMemory()
+    }
+
+    /// Whoever died while it killed a group left it as it is before a kill: stopped, or without a right to processes.
+    private func release(_ member: Member) {
+        let controllers = member.branch.controllers
+        if member.branch.isUnified {
+            if CgroupFile.number("\(member.path)/cgroup.freeze") == 1 {
+                CgroupFile.write("0", to: "\(member.path)/cgroup.freeze")
+            }
+            return
+        }
+        if controllers.contains(.freezer), CgroupFile.text("\(member.path)/freezer.state") != "THAWED" {
+            CgroupFile.write("THAWED", to: "\(member.path)/freezer.state")
+        }
+        if controllers.contains(.pids), CgroupFile.number("\(member.path)/pids.max") == 0 {
+            CgroupFile.write("max", to: "\(member.path)/pids.max")
+            limit(.pids, in: member)
+        }
     }
 
     /// The number of an incarnation is given once, so what is there already can only be a left-over that nobody used.
@@ -122,7 +141,8 @@ final class AgentGroup {
     /// What the kernel says holds: bytes, millionths of a core, or processes. nil: nothing does.
     func enforced(_ controller: CgroupController) -> Int64? {
         guard let member = members.first(where: { $0.branch.controllers.contains(controller) }),
-            let file = Self.limitFile(controller, isUnified: member.branch.isUnified)
+            let file = Self.limitFile(controller, isUnified: member.branch.isUnified),
+            !(member.branch.isUnified && wasBornOutside)
         else { return nil }
         let text = CgroupFile.text("\(member.path)/\(file)")
         guard controller == .cpu else { return text.flatMap { Int64($0) } }

@@ -46,17 +46,34 @@ final class ControlServer {
             }
             switch errno {
             case EINTR, ECONNABORTED: continue
-            case EMFILE, ENFILE: turnAway()
+            case EMFILE, ENFILE: if !turnAway() { return pause() }
             default: return
             }
         }
     }
 
-    private func turnAway() {
-        spare?.close()
+    /// False: not even that was possible.
+    private func turnAway() -> Bool {
+        guard let spare else { return false }
+        spare.close()
+        self.spare = nil
         let fd = qp_accept(listener.raw)
         if fd >= 0 { Glibc.close(fd) }
-        spare = try? Descriptor.open("/dev/null", O_RDONLY)
+        self.spare = try? Descriptor.open("/dev/null", O_RDONLY)
+        return fd >= 0
+    }
+
+    /// How long no connection is accepted when there is not even a descriptor to turn one away with.
+    static let pauseMs: Int64 = 100
+
+    private func pause() {
+        guard let paused = source else { return }
+        try? loop.change(paused, [])
+        loop.schedule(afterMs: Self.pauseMs) { [weak self] in
+            guard let self, let source else { return }
+            if spare == nil { spare = try? Descriptor.open("/dev/null", O_RDONLY) }
+            try? loop.change(source, .readable)
+        }
     }
 
     private func admit(_ descriptor: Descriptor) {

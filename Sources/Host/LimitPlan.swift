@@ -37,7 +37,7 @@ struct PlannedLimit: Equatable {
 /// | memory | memory.max, no swap, killed as a whole | memory.limit_in_bytes, memsw | RLIMIT_DATA: what one process maps |
 /// | cpu | cpu.max | cpu.cfs_quota_us | not enforced: an rlimit bounds total seconds |
 /// | processes | pids.max | pids.max | RLIMIT_NPROC with a `user` of its own; it spares root |
-/// | files, fileSize, core | | | Int32(RLIMIT_NOFILE.rawValue), Int32(RLIMIT_FSIZE.rawValue), RLIMIT_CORE |
+/// | files, fileSize, core | | | RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CORE |
 /// | nice | | | setpriority |
 /// | network none | | | network namespace, in a user namespace where nobody is root |
 /// | user | | | setgroups, setresgid, setresuid; only root may |

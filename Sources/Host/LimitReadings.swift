@@ -28,8 +28,9 @@ extension LimitPlan {
     }
 
     private static func refusal(of limit: PlannedLimit, _ group: AgentGroup?) -> String? {
-        guard case .group(let controller, _) = limit.mechanism else { return nil }
+        guard case .group(let controller, let isUnified) = limit.mechanism else { return nil }
         guard let group else { return "no control group could be made" }
+        if isUnified, group.wasBornOutside { return "the kernel refused to bear the process in its control group" }
         return group.refusals[controller]
     }
 

@@ -76,9 +76,13 @@ final class LogFile {
 
     private func openIfNeeded() throws {
         if let descriptor {
-            var info = stat()
             // Deleted or moved away under us: begin a new file at the name people look at.
-            if fstat(descriptor.raw, &info) == 0, info.st_nlink > 0 { return }
+            var (ours, named) = (stat(), stat())
+            if fstat(descriptor.raw, &ours) == 0, lstat(path, &named) == 0, ours.st_ino == named.st_ino,
+                ours.st_dev == named.st_dev
+            {
+                return
+            }
             self.descriptor = nil
         }
         let opened = try Descriptor.open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)

@@ -25,8 +25,9 @@ public final class RunDirectory {
 
     /// Creates what is missing and takes the lock.
     public init(path: String) throws {
-        self.path = path
         try Self.prepare(path)
+        let path = CanonicalPath.of(path, leavingRoomFor: Self.longestName)
+        self.path = path
         let file = "\(path)/supervisor.lock"
         lock = try Descriptor.open(file, O_RDWR | O_CREAT | O_NOFOLLOW)
         guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
@@ -40,6 +41,9 @@ public final class RunDirectory {
         _ = pwrite(lock.raw, content, content.count, 0)
         for folder in ["w", "agents", "logs"] { try Self.makePrivate("\(path)/\(folder)") }
     }
+
+    /// Bytes that the longest path of a socket has beyond `path`.
+    private static let longestName = max(SocketPath.suffixBytes, "/control.sock".utf8.count)
 
     public var controlSocket: String { "\(path)/control.sock" }
     public var notifySocket: String { "\(path)/notify.sock" }
@@ -57,12 +61,12 @@ public final class RunDirectory {
     func makeFolder(ofAgent name: String) throws -> String {
         let folder = folder(ofAgent: name)
         try Self.makePrivate(folder)
+        // Before anybody else gets access to the folder: whoever makes it, decides what is written where.
+        try Self.makePrivate("\(folder)/\(DeathCertificate.folderName)")
         return folder
     }
 
     private static func makePrivate(_ path: String) throws {
-        // Before anybody else gets access to the folder: whoever makes it, decides what is written where.
-        try Self.makePrivate("\(folder)/\(DeathCertificate.folderName)")
         if mkdir(path, 0o700) == -1, errno != EEXIST { throw PosixError("mkdir", path) }
         var info = stat()
         try check(lstat(path, &info), "stat", path)

@@ -36,7 +36,7 @@ import Wire
     static let configurationExit: Int32 = 78
 
     func run() throws {
-        let file = URL(fileURLWithPath: config).standardizedFileURL.path
+        let file = CanonicalPath.ofFile(URL(fileURLWithPath: config).standardizedFileURL.path)
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         let plan: FleetPlan
         let record = ConfigurationRecord(HostConfigurationSource())

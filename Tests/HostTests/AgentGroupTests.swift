@@ -197,6 +197,35 @@ struct AgentGroupTests {
         }
     }
 
+    @Test(arguments: Hierarchies.allCases)
+    func aSuccessorReleasesWhoWasBeingKilled(_ hierarchies: Hierarchies) throws {
+        try withPlace(hierarchies) { place in
+            let plan = plan(place.support) { $0.processes = 40 }
+            let group = try #require(place.tree.makeGroup(agent: "A", incarnation: 1, limits: plan))
+            let pid = try born(request("/bin/sleep", ["1000"], place.directory.path), in: group, place.rig)
+            // What a supervisor leaves that dies in the middle of a kill.
+            for branch in place.tree.branches {
+                let path = "\(branch.path)/\(group.name)"
+                if branch.isUnified { CgroupFile.write("1", to: "\(path)/cgroup.freeze") }
+                if branch.controllers.contains(.freezer) { CgroupFile.write("FROZEN", to: "\(path)/freezer.state") }
+                if branch.controllers.contains(.pids), !branch.isUnified {
+                    CgroupFile.write("0", to: "\(path)/pids.max")
+                }
+            }
+            let found = try #require(place.tree.findGroup(agent: "A", incarnation: 1, limits: plan))
+            for branch in place.tree.branches {
+                let path = "\(branch.path)/\(group.name)"
+                if branch.isUnified { #expect(CgroupFile.number("\(path)/cgroup.freeze") == 0) }
+                if branch.controllers.contains(.freezer) {
+                    #expect(CgroupFile.text("\(path)/freezer.state") == "THAWED")
+                }
+                if branch.controllers.contains(.pids) { #expect(CgroupFile.number("\(path)/pids.max") == 40) }
+            }
+            found.kill()
+            _ = try place.rig.reap(pid)
+        }
+    }
+
     @Test func sparesAreMadeAndGravesAreClearedWhenItIsQuiet() throws {
         try withPlace(.all) { place in
             let keeper = GroupKeeper(loop: place.rig.loop, tree: place.tree)

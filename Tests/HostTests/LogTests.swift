@@ -89,6 +89,20 @@ struct LogFileTests {
         }
     }
 
+    @Test func aMovedFileIsLeftAsItIs() throws {
+        try withTemporaryDirectory { directory in
+            let log = LogFile(path: "\(directory.path)/A.log", maxBytes: 10, files: 2)
+            _ = log.write(Array("one\n".utf8), lines: 1)
+            rename(log.path, "\(directory.path)/old")
+            #expect(log.write(Array("two\n".utf8), lines: 1) == nil)
+            #expect(log.write(Array("three, so that it is full\n".utf8), lines: 1) == nil)
+            let contents = try ["old", "A.log.1", "A.log"].map {
+                try String(contentsOfFile: "\(directory.path)/\($0)", encoding: .utf8)
+            }
+            #expect(contents == ["one\n", "two\n", "three, so that it is full\n"])
+        }
+    }
+
     @Test func aFullDiskDropsCountsAndRecovers() throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory.path)/A.log"
