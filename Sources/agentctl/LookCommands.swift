@@ -5,21 +5,56 @@ import Wire
 
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Every agent: state, process, memory, limits, last exit.")
+        commandName: "status", abstract: "Every agent, or those named: state, process, memory, limits, last exit.")
 
     @OptionGroup var socket: SocketOptions
     @Flag(help: "The whole report as JSON on one line.")
     var json = false
     @Flag(help: "Show what limits each agent.")
     var limits = false
+    @Flag(help: "End with code 3 when one of them is failed, for cron and monitoring.")
+    var check = false
+    @Argument(help: ArgumentHelp("Only these.", valueName: "agent"))
+    var agents: [String] = []
 
     func run() throws {
         var client = try socket.client()
-        if json { return Terminal.say(try client.call(.status).text) }
-        let report = try client.call(.status, as: StatusReport.self)
-        let lines = StatusTable.lines(
-            report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
-        Terminal.say(lines.joined(separator: "\n"))
+        let report: StatusReport
+        if json {
+            let result = try client.call(.status)
+            report = try Self.select(agents, of: ControlClient.decode(result, as: StatusReport.self))
+            Terminal.say(Self.select(agents, of: result).text)
+        } else {
+            report = try Self.select(agents, of: client.call(.status, as: StatusReport.self))
+            let lines = StatusTable.lines(
+                report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
+            Terminal.say(lines.joined(separator: "\n"))
+        }
+        let failed = report.agents.filter { $0.state == .failed }.map(\.name)
+        guard check, !failed.isEmpty else { return }
+        throw Failure(.agentFailed, "failed: \(failed.joined(separator: ", ")); `agentctl why \(failed[0])` tells why")
+    }
+
+    static func select(_ names: [String], of report: JSONValue) -> JSONValue {
+        guard !names.isEmpty, case .object(let members) = report else { return report }
+        return .object(
+            members.map { member in
+                guard member.key == "agents", let agents = member.value.array else { return member }
+                let selected = agents.filter { $0["name"]?.string.map(names.contains) ?? false }
+                return .init(key: member.key, value: .array(selected))
+            })
+    }
+
+    /// The report about these alone; about all when none is named.
+    static func select(_ names: [String], of report: StatusReport) throws -> StatusReport {
+        let known = report.agents.map(\.name)
+        if let unknown = names.first(where: { !known.contains($0) }) {
+            let remedy = NearestName.remedy(unknown, among: known, otherwise: "`agentctl status` lists them")
+            throw Failure(.refused, "there is no agent \"\(unknown)\"; \(remedy)")
+        }
+        var selected = report
+        if !names.isEmpty { selected.agents.removeAll { !names.contains($0.name) } }
+        return selected
     }
 }
 

@@ -9,7 +9,7 @@ struct AgentControl: ParsableCommand {
         abstract: "Look at and steer the agents of a running supervisor.",
         discussion: """
             The socket is --socket, else $QP_SOCKET, else <runDirectory>/control.sock of ./supervisor.json.
-            Exit codes: 0 done, 1 refused or failed, 2 usage, 69 no supervisor.
+            Exit codes: 0 done, 1 refused or failed, 2 usage, 3 an agent is failed (status --check), 69 no supervisor.
             """,
         version: "0.1.0",
         subcommands: [
@@ -63,6 +63,8 @@ enum ExitStatusCode: Int32 {
     case done = 0
     case refused = 1
     case usage = 2
+    /// Of `status --check`.
+    case agentFailed = 3
     /// EX_UNAVAILABLE of sysexits.h.
     case noSupervisor = 69
 }

@@ -42,6 +42,18 @@ import Wire
                 ])
     }
 
+    @Test func thoseNamedAreShownAlone() throws {
+        let selected = try StatusCommand.select(["Guardian.ai"], of: Self.report)
+        #expect(selected.agents.map(\.name) == ["Guardian.ai"])
+        #expect(try StatusCommand.select([], of: Self.report) == Self.report)
+        let failure = try #require(throws: Failure.self) { try StatusCommand.select(["Guardian.a"], of: Self.report) }
+        #expect(failure.code == .refused && failure.message.contains("did you mean \"Guardian.ai\"?"))
+        let text = Array(#"{"supervisor":{"pid":1},"agents":[{"name":"A"},{"name":"B","new":2}]}"#.utf8)
+        let json = try JSONValue.parse(text, file: "answer").get()
+        let rest = #"{"supervisor":{"pid":1},"agents":[{"name":"B","new":2}]}"#
+        #expect(StatusCommand.select(["B"], of: json).text == rest)
+    }
+
     @Test func limitsAreShownOnRequestAndCutFirst() {
         var report = Self.report
         report.agents[0].changed = true
