@@ -110,8 +110,15 @@ public struct TimerID: Hashable, Codable, Sendable {
 /// Why an agent cannot go on, in words for the operator: what is wrong, and what to do.
 public struct AgentFailure: Error, CustomStringConvertible, Sendable {
     public let description: String
+    /// What failed may succeed the next time without anybody's doing: a full disk, a system call.
+    let isTransient: Bool
 
     public init(_ description: String) {
+        self.init(description, isTransient: false)
+    }
+
+    init(_ description: String, isTransient: Bool) {
         self.description = description
+        self.isTransient = isTransient
     }
 }

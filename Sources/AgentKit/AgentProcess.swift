@@ -5,8 +5,11 @@ import Glibc
 public enum AgentProcess {
     /// sysexits.h EX_CONFIG: settings, ports or model are wrong; starting again will not help.
     static let configurationExit: Int32 = 78
+    /// sysexits.h EX_TEMPFAIL: what was missing to make the agent (space, descriptors, a free address) may be there next time.
+    static let temporaryExit: Int32 = 75
 
-    /// Never returns: exits 0 after an orderly stop, 78 when the agent could not be made, 1 when it could not go on.
+    /// Never returns: exits 0 after an orderly stop, 78 when the agent could not be made as it is configured, 75 when it could
+    /// not be made for now, 1 when it could not go on.
     public static func run<A: Agent>(_ agent: A.Type) -> Never {
         run(agent, durability: nil)
     }
@@ -33,7 +36,7 @@ public enum AgentProcess {
                 environment: AgentEnvironment(environmentVariables(), arguments: arguments), stopRequests: signals,
                 durability: durability)
         } catch {
-            fail(error, configurationExit)
+            fail(error, exitCode(ofStart: error))
         }
         do {
             try shell.run()
@@ -41,6 +44,11 @@ public enum AgentProcess {
             fail(error, 1)
         }
         exit(0)
+    }
+
+    /// For an error that kept the agent from being made.
+    static func exitCode(ofStart error: any Error) -> Int32 {
+        AgentFailure(of: error).isTransient ? temporaryExit : configurationExit
     }
 
     private static func fail(_ error: any Error, _ code: Int32) -> Never {

@@ -94,7 +94,7 @@ extension AgentShell {
         do {
             try body()
         } catch {
-            failure = (error as? AgentFailure) ?? AgentFailure("\(error)")
+            failure = AgentFailure(of: error)
         }
     }
 

@@ -58,7 +58,7 @@ final class DurableHalf<A: Agent> {
                 directory: path, identity: environment.name, epoch: environment.incarnation, options: options,
                 system: system)
         } catch {
-            throw AgentFailure("\(error)")
+            throw AgentFailure(of: error)
         }
         linkProgram("\(directory)/\(Self.programName)")
         let recovered: Recovered<A>

@@ -103,7 +103,7 @@ final class DurableJournal {
         do throws(JournalError) {
             try body()
         } catch {
-            throw AgentFailure("\(error)")
+            throw AgentFailure(of: error)
         }
     }
 }

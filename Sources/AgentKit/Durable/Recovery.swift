@@ -62,7 +62,7 @@ extension Recovered where A: DurableAgent {
                     + "changed after a crash, start the one before once more and stop it cleanly, then change it. Else the "
                     + "agent is not deterministic: see `agentctl replay \(environment.name)`")
         } catch let error as JournalError {
-            throw AgentFailure("\(error)")
+            throw AgentFailure(of: error)
         }
     }
 

@@ -129,7 +129,7 @@ extension AgentShell {
                 try perform(effect, now, cause)
             } catch {
                 // What comes after it is not carried out: the agent has said that it cannot go on.
-                failure = (error as? AgentFailure) ?? AgentFailure("\(error)")
+                failure = AgentFailure(of: error)
                 return
             }
         }

@@ -28,7 +28,7 @@ final class Recorder {
                     path: "\(directory)/\(TraceRing.fileName)", agent: environment.name,
                     incarnation: environment.incarnation, edges: edges)
         } catch {
-            throw AgentFailure("\(error)")
+            throw AgentFailure(of: error)
         }
     }
 
@@ -38,7 +38,7 @@ final class Recorder {
         do {
             _ = try frame.bytes.withUnsafeBytes { try journal.append(.sentFrame, $0) }
         } catch {
-            throw AgentFailure("\(error)")
+            throw AgentFailure(of: error)
         }
     }
 

@@ -22,7 +22,8 @@ final class SignalDescriptor: StopRequests {
         guard pthread_sigmask(SIG_BLOCK, &mask, nil) == 0 else { throw AgentFailure("cannot block signals") }
         descriptor = signalfd(-1, &mask, Int32(SFD_NONBLOCK) | Int32(SFD_CLOEXEC))
         guard descriptor >= 0 else {
-            throw AgentFailure("cannot open a signal descriptor: \(String(cString: strerror(errno)))")
+            throw AgentFailure(
+                "cannot open a signal descriptor: \(String(cString: strerror(errno)))", isTransient: true)
         }
     }
 

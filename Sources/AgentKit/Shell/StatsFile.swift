@@ -47,7 +47,7 @@ final class StatsFile {
 
     private static func failure(_ operation: String, _ what: String) -> AgentFailure {
         AgentFailure(
-            "cannot \(operation) \(what): \(String(cString: strerror(errno))). Check the run directory's space and owner"
-        )
+            "cannot \(operation) \(what): \(String(cString: strerror(errno))). Check the run directory's space and owner",
+            isTransient: true)
     }
 }

@@ -33,7 +33,8 @@ final class SupervisorLink {
         presence = SupervisorPresence(deadMan: deadMan, at: now)
         descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard descriptor >= 0 else {
-            throw AgentFailure("cannot watch the supervisor link: \(String(cString: strerror(errno)))")
+            throw AgentFailure(
+                "cannot watch the supervisor link: \(String(cString: strerror(errno)))", isTransient: true)
         }
     }
 
