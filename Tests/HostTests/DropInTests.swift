@@ -68,13 +68,15 @@ struct DropInTests {
         let rig = try rig()
         mkdir("\(rig.path)/agents/Slow", 0o755)
         try rig.write("agents/Slow/agent.json", #"{ "executable": "main" }"#)
-        let path = "\(rig.path)/agents/Slow/main"
-        let file = try Descriptor.open(path, O_WRONLY | O_CREAT, mode: 0o755)
+        // It is looked at once it has come to rest, so from here on the folder is watched.
+        try wait(rig, "Slow", .failed)
+        let file = try Descriptor.open("\(rig.path)/agents/Slow/main", O_WRONLY | O_CREAT, mode: 0o755)
         let head = Array("#!/bin/sh\necho half\n".utf8)
         #expect(write(file.raw, head, head.count) == head.count)
         try rig.agent("Quick", SupervisorRig.sleeper)
         try wait(rig, "Quick", .running)
-        #expect(try rig.status().agents.map(\.name) == ["Quick", "Well"])
+        let waiting = try rig.agent("Slow")
+        #expect(waiting.state == .failed, "\(waiting)")
         let tail = Array("exec sleep 1000\n".utf8)
         #expect(write(file.raw, tail, tail.count) == tail.count)
         file.close()

@@ -53,9 +53,11 @@ public final class ConfigurationRecord: ConfigurationSource {
     }
 
     public func executable(at path: String) -> ExecutableCheck {
-        // What could not be used before may have come; what could is held even while it is being replaced.
+        // What could not be used before may have come; what could is held even while it is being replaced. A program in an
+        // entry of its own is neither here nor there before that entry has come to rest.
         let known = isFresh(path) ? nil : held?.programs[path]
-        let check = known == .executable ? .executable : disk.executable(at: path)
+        let isHeld = known == .executable || path.hasPrefix(agentsDirectory + "/")
+        let check = (isHeld ? known : nil) ?? disk.executable(at: path)
         programs[path] = check
         return check
     }
