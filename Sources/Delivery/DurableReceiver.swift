@@ -114,6 +114,8 @@ public struct DurableReceiver: Sendable {
     /// A message whose header is good and which can't be read for `reason`: it is not taken, and asked for again.
     public mutating func refuse(epoch: UInt64, sequence: UInt64, reason: String) {
         guard epoch == senderEpoch, sequence == accepted + 1 else { return }
+        // Not more than once for each time it was asked for: what else comes in between is not the sender's answer.
+        if unreadable > 0, case .position(resend: true) = owes { return }
         unreadable += 1
         guard unreadable < limits.maxUnreadable else {
             problem = .unreadable(

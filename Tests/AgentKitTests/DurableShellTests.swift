@@ -66,7 +66,11 @@ import ZeroMQ
         #expect(try power.value(&power.kept) == 1)
         var bad = try power.frame(2)
         for index in Header.byteCount..<bad.count { bad[index] = 0xFF }
-        for _ in 0..<DeliveryLimits.standard.maxUnreadable { try power.sendRaw(bad) }
+        for _ in 1..<DeliveryLimits.standard.maxUnreadable {
+            try power.sendRaw(bad)
+            try power.awaitAsking()
+        }
+        try power.sendRaw(bad)
         let reason = try #require(shell.join())
         #expect(reason.contains("Feed.out → Crier.in: message 2 came 3 times and can't be read"), "\(reason)")
         #expect(reason.contains("rebuild both"), "and what to do")

@@ -251,6 +251,15 @@ final class PowerRoom {
 
     // MARK: Frames
 
+    /// Waits until the agent asks its feed to send again.
+    func awaitAsking() throws {
+        while true {
+            let bytes = try #require(try frame(&positions, waitMs: 10_000), "not asked for again within 10 s")
+            let control = try bytes.withUnsafeBytes { try DeliveryControl(frame: $0) }
+            if case .position(_, resend: true) = control { return }
+        }
+    }
+
     /// The next frame within `waitMs`; nil if there is none.
     func frame(_ socket: inout AnyReceiver, waitMs: Int64) throws -> [UInt8]? {
         var buffer = ReceiveBuffer()

@@ -239,6 +239,10 @@ extension EndToEnd {
                 try place.configure(LiveFleet.configuration)
                 try place.withSupervisor { run in
                     let before = try run.settled()
+                    // From the first order on, what claims to be it is old: before, it would have to be asked for.
+                    try eventually("the fleet trades", detail: { run.story }) {
+                        try VenuePage.counter("orders accepted", place) > 0 ? true : nil
+                    }
                     var rogue = try Rogue(place)
                     let frame = try Rogue.frame(Self.order("rogue-x", under: Self.decision("p")), 1, 1)
                     func changed(_ index: Int, _ value: UInt8) -> [UInt8] {
