@@ -8,8 +8,8 @@ public enum AgentProcess {
     /// sysexits.h EX_TEMPFAIL: what was missing to make the agent (space, descriptors, a free address) may be there next time.
     static let temporaryExit: Int32 = 75
 
-    /// Never returns: exits 0 after an orderly stop, 78 when the agent could not be made as it is configured, 75 when it could
-    /// not be made for now, 1 when it could not go on.
+    /// Never returns: exits 0 after an orderly stop, 78 when the agent could not be made as it is configured, 75 when it
+    /// could not be made because of what may pass, 1 when it could not go on.
     public static func run<A: Agent>(_ agent: A.Type) -> Never {
         run(agent, durability: nil)
     }

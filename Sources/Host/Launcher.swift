@@ -2,7 +2,8 @@ import CLinux
 import Foundation
 import Wire
 
-/// Starts agents through one warm `agent-launcher`: a request costs a fork of a tiny process, and nothing here blocks.
+/// Starts agents through one warm `agent-launcher`: a request costs a fork of a tiny process and
+/// never waits. What the launcher is only told waits for room, at most `noticeTimeoutMs`.
 ///
 /// The launcher is started by `ProcessSpawner` at first use and again whenever it is gone. Requests queue meanwhile.
 /// Each request ends in exactly one `.failed`, or in `.spawned` followed by exactly one of `.running` and `.failed`.
@@ -96,7 +97,7 @@ public final class Launcher {
     /// When each launcher began, by its pid, in clock ticks since boot.
     private var launchers: [pid_t: UInt64] = [:]
     /// Pids of all launchers there were.
-    public var launcherPids: Set<pid_t> { Set(launchers.keys) }
+    var launcherPids: Set<pid_t> { Set(launchers.keys) }
 
     /// Whether this process is Foundation's to reap. A launcher's number may be somebody else's since.
     public func isLauncher(_ pid: pid_t) -> Bool {

@@ -116,3 +116,20 @@ extension PortfolioState {
         return Quantity(e8: positionE8[index])
     }
 }
+
+extension ExecutionReport {
+    /// A report about `order`, of which `filled` has traded in all; its execution id is "ORDER#NUMBER", and what is said of the
+    /// order is still to be filled in. `timeNs`: the venue's clock, Unix time in ns.
+    public init(on order: Order, number: String, filled: Quantity, timeNs: Int64) {
+        self.init()
+        executionID = "\(order.orderID)#\(number)"
+        orderID = order.orderID
+        proposalID = order.proposalID
+        strategy = order.strategy
+        venue = order.venue
+        symbol = order.symbol
+        side = order.side
+        cumulativeQuantity = filled
+        exchangeTimeNs = timeNs
+    }
+}

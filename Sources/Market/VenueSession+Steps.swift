@@ -89,19 +89,10 @@ extension VenueSession {
         _ order: Order, _ suffix: String, _ status: OrderStatus, filled: Quantity, _ reason: String, _ timeNs: Int64,
         leaves: Quantity = .zero
     ) -> ExecutionReport {
-        var report = ExecutionReport()
-        report.executionID = "\(order.orderID)#\(suffix)"
-        report.orderID = order.orderID
-        report.proposalID = order.proposalID
-        report.strategy = order.strategy
-        report.venue = order.venue
-        report.symbol = order.symbol
-        report.side = order.side
+        var report = ExecutionReport(on: order, number: suffix, filled: filled, timeNs: timeNs)
         report.status = status
-        report.cumulativeQuantity = filled
         report.leavesQuantity = leaves
         report.reason = reason
-        report.exchangeTimeNs = timeNs
         return report
     }
 }

@@ -9,18 +9,11 @@ import ZeroMQ
 
 /// What the shell of a durable agent does with what should not come, and with what comes at the wrong moment.
 @Suite(.serialized) struct DurableShellTests {
-    private func begin(_ power: PowerRoom) throws -> RunningShell {
-        let shell = try power.start()
-        try power.keepUp()
-        try power.greet()
-        return shell
-    }
-
     /// Rubbish and lies on the acks wire: none of it makes the agent forget what its consumer has not taken.
     @Test func nothingOnTheAcksWireButItsConsumersWordFreesAMessage() throws {
         let power = try PowerRoom()
         defer { power.remove() }
-        let shell = try begin(power)
+        let shell = try power.begin()
         try power.send(3)
         for number in 1...3 { #expect(try power.value(&power.kept) == Double(number)) }
         func report(
@@ -61,7 +54,7 @@ import ZeroMQ
     @Test func aMessageThatCannotBeReadEndsTheAgent() throws {
         let power = try PowerRoom()
         defer { power.remove() }
-        let shell = try begin(power)
+        let shell = try power.begin()
         try power.send(1)
         #expect(try power.value(&power.kept) == 1)
         var bad = try power.frame(2)
@@ -81,7 +74,7 @@ import ZeroMQ
     @Test func aHelloBehindMessagesOfTheSameRound() throws {
         let power = try PowerRoom()
         defer { power.remove() }
-        let shell = try begin(power)
+        let shell = try power.begin()
         power.gate.close()
         let before = power.gate.begun
         try power.send(1)
@@ -112,7 +105,7 @@ import ZeroMQ
     @Test func aLastWordIsNumberedForTheNextIncarnation() throws {
         let power = try PowerRoom()
         defer { power.remove() }
-        #expect(try begin(power).stop() == nil)
+        #expect(try power.begin().stop() == nil)
         // As a kill leaves it between an event and what it led to.
         do {
             let writer = try JournalWriter(

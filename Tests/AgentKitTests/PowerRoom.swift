@@ -113,6 +113,14 @@ final class PowerRoom {
     /// One that the test played.
     func skipIncarnation() { incarnation += 1 }
 
+    /// Starts the agent, with both its neighbours there.
+    func begin() throws -> RunningShell {
+        let shell = try start()
+        try keepUp()
+        try greet()
+        return shell
+    }
+
     func start() throws -> RunningShell {
         incarnation += 1
         for name in ["in", "acks", "ticks"] { unlink("\(room.directory)/\(name)") }

@@ -10,17 +10,10 @@ import ZeroMQ
     /// How long silence is listened for: only a fault needs it to be long.
     private static let silenceMs: Int64 = 100
 
-    private func begin(_ power: PowerRoom) throws -> RunningShell {
-        let shell = try power.start()
-        try power.keepUp()
-        try power.greet()
-        return shell
-    }
-
     @Test func nothingLeavesBeforeTheFlush() throws {
         let power = try PowerRoom()
         defer { power.remove() }
-        let shell = try begin(power)
+        let shell = try power.begin()
         power.gate.close()
         let before = power.gate.begun
         try power.send(1)
@@ -43,7 +36,7 @@ import ZeroMQ
         let count = 200
         let power = try PowerRoom()
         defer { power.remove() }
-        let shell = try begin(power)
+        let shell = try power.begin()
         power.gate.close()
         let before = power.gate.begun
         try power.send(1)
@@ -64,7 +57,7 @@ import ZeroMQ
     @Test(arguments: [ENOSPC, EIO]) func aFailedFlushFailsClosed(code: Int32) throws {
         let power = try PowerRoom()
         defer { power.remove() }
-        let shell = try begin(power)
+        let shell = try power.begin()
         power.gate.fail(code)
         try power.send(1)
         let reason = try #require(shell.join())

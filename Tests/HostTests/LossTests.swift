@@ -124,14 +124,20 @@ import Wire
         }
     }
 
-    @Test("how agents ended while there was no supervisor is known, and what they said last", .enabled(if: kernelTells))
-    func meanwhile() throws {
-        let rig = try SupervisorRig()
+    /// Agents that run, and whose supervisor has been killed; their pids by name.
+    private func orphanedMortals(_ rig: SupervisorRig) throws -> [String: pid_t] {
         try mortals(rig)
         try rig.start()
         for (name, _) in Self.ends { _ = try rig.waitFor(name, .running) }
         let pids = Dictionary(uniqueKeysWithValues: try rig.status().agents.map { ($0.name, $0.pid ?? 0) })
         try rig.killed()
+        return pids
+    }
+
+    @Test("how agents ended while there was no supervisor is known, and what they said last", .enabled(if: kernelTells))
+    func meanwhile() throws {
+        let rig = try SupervisorRig()
+        let pids = try orphanedMortals(rig)
         try end(rig, pids)
         try rig.start()
         for (name, _) in Self.ends { _ = try rig.waitFor(name, .done, incarnation: 1) }
@@ -142,11 +148,7 @@ import Wire
     @Test("how an agent ended that was taken over is known")
     func adopted() throws {
         let rig = try SupervisorRig()
-        try mortals(rig)
-        try rig.start()
-        for (name, _) in Self.ends { _ = try rig.waitFor(name, .running) }
-        let pids = Dictionary(uniqueKeysWithValues: try rig.status().agents.map { ($0.name, $0.pid ?? 0) })
-        try rig.killed()
+        let pids = try orphanedMortals(rig)
         try rig.start()
         for (name, _) in Self.ends { _ = try rig.waitFor(name, .running, incarnation: 1) }
         try end(rig, pids)
@@ -159,11 +161,7 @@ import Wire
     @Test("twice taken over, the launcher of the second supervisor still keeps them", .enabled(if: kernelTells))
     func twice() throws {
         let rig = try SupervisorRig()
-        try mortals(rig)
-        try rig.start()
-        for (name, _) in Self.ends { _ = try rig.waitFor(name, .running) }
-        let pids = Dictionary(uniqueKeysWithValues: try rig.status().agents.map { ($0.name, $0.pid ?? 0) })
-        try rig.killed()
+        let pids = try orphanedMortals(rig)
         try rig.start()
         for (name, _) in Self.ends { _ = try rig.waitFor(name, .running, incarnation: 1) }
         // A launch proves that the new launcher is at work, and so has been told.

@@ -50,17 +50,8 @@ struct Reports: Codable, Sendable {
     }
 
     private func begin(_ order: Order, _ filled: Quantity, _ timeNs: Int64) -> ExecutionReport {
-        var report = ExecutionReport()
-        report.executionID = "\(order.orderID)#\((self[order.orderID]?.count ?? 0) + 1)"
-        report.orderID = order.orderID
-        report.proposalID = order.proposalID
-        report.strategy = order.strategy
-        report.venue = order.venue
-        report.symbol = order.symbol
-        report.side = order.side
-        report.cumulativeQuantity = filled
-        report.exchangeTimeNs = timeNs
-        return report
+        ExecutionReport(
+            on: order, number: "\((self[order.orderID]?.count ?? 0) + 1)", filled: filled, timeNs: timeNs)
     }
 
     private mutating func keep(_ report: ExecutionReport) -> ExecutionReport {
