@@ -8,6 +8,9 @@ final class Handover {
     /// Names them in the environment of the new program, and nowhere else.
     static let variable = "QP_HANDED_DOWN"
     static let maxDescriptors = 16_384
+    /// Of executing a program that somebody has open for writing; every agent runs on meanwhile.
+    static let maxAttempts = 10
+    static let attemptPauseUs: UInt32 = 10_000
 
     private(set) var listeners: [String: Descriptor] = [:]
     private(set) var notify: Descriptor?
@@ -56,7 +59,12 @@ final class Handover {
         setenv(variable, kept.map(String.init).joined(separator: ","), 1)
         var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         pointers.append(nil)
-        execv(program, pointers)
+        for attempt in 1...maxAttempts {
+            execv(program, pointers)
+            // Busy again since `UpgradeCheck` saw it free.
+            guard errno == ETXTBSY, attempt < maxAttempts else { break }
+            usleep(attemptPauseUs)
+        }
         let error = PosixError("execute", program)
         for descriptor in kept { closesOnExec(descriptor, true) }
         unsetenv(variable)

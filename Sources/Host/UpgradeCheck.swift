@@ -8,24 +8,27 @@ struct UpgradeCheck: Sendable {
     /// Bytes of its complaints that are told.
     static let maxComplaintBytes = 4_096
     private static let pauseUs: UInt32 = 5_000
+    /// How long a program may stay open for writing: while it is copied, or while a process that was forked meanwhile
+    /// has not executed anything yet (`ETXTBSY`).
+    static let busyLimitMs = 2_000
+    static let busyPauseMs = 10
 
     let program: String
     let configurationFile: String
 
-    /// Why not; nil: it can. Blocks.
-    func run() -> String? {
+    /// Why not; nil: it can. Blocks; `pause` waits so many milliseconds before a busy program is tried again.
+    func run(pause: (Int) -> Void = { usleep(UInt32($0) * 1_000) }) -> String? {
         guard FileManager.default.isExecutableFile(atPath: program) else {
             return "\(program) is missing or not executable; put the new program there"
         }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = ["--config", configurationFile, "--check"]
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
         let errors = Pipe()
-        process.standardError = errors
-        do { try process.run() } catch {
-            return "\(program) can't be executed: \(error.localizedDescription)"
+        let process: Process
+        do { process = try start(errors, pause: pause) } catch {
+            let reason = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+            if Self.isBusy(reason) {
+                return "\(program) is still being written; upgrade again when its copy is complete"
+            }
+            return "\(program) can't be executed: \(reason.localizedDescription)"
         }
         try? errors.fileHandleForWriting.close()
         let fd = errors.fileHandleForReading.fileDescriptor
@@ -49,6 +52,31 @@ struct UpgradeCheck: Sendable {
             ? "ended with code \(process.terminationStatus)" : "was killed by signal \(process.terminationStatus)"
         let text = String(decoding: complaint, as: UTF8.self).split(separator: "\n").joined(separator: "; ")
         return "\(program) --check \(manner)\(text.isEmpty ? "" : ": \(text)")"
+    }
+
+    private func start(_ errors: Pipe, pause: (Int) -> Void) throws -> Process {
+        var waitedMs = 0
+        while true {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: program)
+            process.arguments = ["--config", configurationFile, "--check"]
+            process.standardInput = FileHandle.nullDevice
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = errors
+            do {
+                try process.run()
+                return process
+            } catch let error as NSError {
+                let reason = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
+                guard Self.isBusy(reason), waitedMs < Self.busyLimitMs else { throw error }
+            }
+            pause(Self.busyPauseMs)
+            waitedMs += Self.busyPauseMs
+        }
+    }
+
+    private static func isBusy(_ error: NSError) -> Bool {
+        error.domain == NSPOSIXErrorDomain && error.code == Int(ETXTBSY)
     }
 
     /// More than is told is read and dropped, so that a talkative one does not block.

@@ -199,8 +199,7 @@ extension SupervisorRig {
     fileprivate func copyPrograms(_ names: [String]) throws {
         for agent in try FileManager.default.contentsOfDirectory(atPath: "\(path)/agents") {
             for name in names {
-                try FileManager.default.copyItem(
-                    atPath: try Binaries.path(of: name), toPath: "\(path)/agents/\(agent)/\(name)")
+                try copyProgram(try Binaries.path(of: name), to: "\(path)/agents/\(agent)/\(name)")
             }
         }
     }

@@ -48,6 +48,12 @@ func waitUntilNobodyWrites(_ path: String) throws {
     Issue.record("\(path) is still open for writing after 10 s")
 }
 
+/// Copies a program that is executed afterwards.
+func copyProgram(_ source: String, to path: String) throws {
+    try FileManager.default.copyItem(atPath: source, toPath: path)
+    try waitUntilNobodyWrites(path)
+}
+
 /// A fresh directory with a short path (Unix socket paths end at 107 bytes), removed afterwards.
 func withTemporaryDirectory<T>(_ body: (TemporaryDirectory) throws -> T) throws -> T {
     var template = Array("/tmp/qp-XXXXXX\0".utf8CString.dropLast())

@@ -14,7 +14,7 @@ struct SeamTests {
         let rig = try SupervisorRig()
         mkdir("\(rig.path)/bin", 0o755)
         for (name, source) in [("supervisor", "supervisor"), ("agent-launcher", launcher)] {
-            try FileManager.default.copyItem(atPath: try Binaries.path(of: source), toPath: "\(rig.path)/bin/\(name)")
+            try copyProgram(try Binaries.path(of: source), to: "\(rig.path)/bin/\(name)")
         }
         rig.programs = "\(rig.path)/bin"
         return rig

@@ -12,7 +12,7 @@ import Wire
         let rig = try SupervisorRig()
         mkdir("\(rig.path)/bin", 0o755)
         for name in ["supervisor", "agent-launcher"] {
-            try FileManager.default.copyItem(atPath: try Binaries.path(of: name), toPath: "\(rig.path)/bin/\(name)")
+            try copyProgram(try Binaries.path(of: name), to: "\(rig.path)/bin/\(name)")
         }
         rig.programs = "\(rig.path)/bin"
         return (rig, "\(rig.path)/bin/supervisor")
@@ -20,10 +20,11 @@ import Wire
 
     private func replace(_ program: String, by source: String? = nil, script: String? = nil) throws {
         let fresh = program + ".new"
-        if let source { try FileManager.default.copyItem(atPath: source, toPath: fresh) }
+        if let source { try copyProgram(source, to: fresh) }
         if let script {
             try Data(script.utf8).write(to: URL(fileURLWithPath: fresh))
             chmod(fresh, 0o755)
+            try waitUntilNobodyWrites(fresh)
         }
         rename(fresh, program)
     }
@@ -94,6 +95,29 @@ import Wire
         #expect(try rig.agent("goes").pid == goes.pid)
         try rig.killed()
         try rig.wait("it goes") { ProcessTable.row(of: goes.pid ?? 0)?.isAlive != true }
+    }
+
+    /// As while it is copied, or while a process that was forked during the copy has not executed anything yet.
+    @Test("a program that is open for writing is waited for, and refused in the end")
+    func isBusy() throws {
+        try withTemporaryDirectory { directory in
+            let program = try directory.file("supervisor", "#!/bin/sh\nexit 0\n", mode: 0o755)
+            let check = UpgradeCheck(program: program, configurationFile: "supervisor.json")
+            #expect(check.run { _ in Issue.record("nobody writes it") } == nil)
+
+            let writer = try Descriptor.open(program, O_WRONLY)
+            var waitedMs = 0
+            let told = try #require(check.run { waitedMs += $0 })
+            #expect(told.contains("still being written") && told.contains("upgrade again"), "\(told)")
+            #expect(waitedMs == UpgradeCheck.busyLimitMs)
+
+            var pauses = 0
+            let answer = check.run { _ in
+                pauses += 1
+                if pauses == 3 { writer.close() }
+            }
+            #expect(answer == nil && pauses == 3)
+        }
     }
 
     @Test("a bad program changes nothing, and the asker hears why")
