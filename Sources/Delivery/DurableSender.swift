@@ -278,6 +278,13 @@ extension DurableSender {
                 lineage.begin(epoch: epoch, with: sequence)
             }
         }
+
+        /// A note found in the journal behind this state: every consumer has acknowledged up to `sequence`.
+        public mutating func noteAcknowledged(upTo sequence: UInt64) {
+            for index in consumers.indices {
+                consumers[index].acked = max(consumers[index].acked, sequence)
+            }
+        }
     }
 
     public struct ConsumerState: Codable, Equatable, Sendable {

@@ -98,3 +98,34 @@ public struct PositionRecord: Equatable, Sendable {
         self.init(port: words[0], output: OutputID(words[1]), senderEpoch: words[2], applied: words[3])
     }
 }
+
+/// An `acknowledged` record: all consumers of a durable output have acknowledged its messages up to one. Little-endian:
+/// u64 port, u64 sequence.
+public struct AcknowledgedRecord: Equatable, Sendable {
+    public static let byteCount = 16
+
+    /// Place among the agent's output ports, sorted by name.
+    public var port: UInt64
+    public var sequence: UInt64
+
+    public init(port: UInt64, sequence: UInt64) {
+        self.port = port
+        self.sequence = sequence
+    }
+
+    public var bytes: [UInt8] {
+        [port, sequence].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) } }
+    }
+
+    public init?(_ bytes: [UInt8]) {
+        guard bytes.count == Self.byteCount else { return nil }
+        let words = bytes.withUnsafeBytes { bytes in (0..<2).map { bytes.word($0 * 8) } }
+        self.init(port: words[0], sequence: words[1])
+    }
+
+    /// Nil if `record` is none.
+    public init?(_ record: JournalRecord) {
+        guard record.type == .acknowledged else { return nil }
+        self.init(record.payload)
+    }
+}

@@ -20,6 +20,8 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
     public static let position = RecordType(rawValue: 4)
     /// In the supervisor's own journal: what operators have commanded and what came of it, as JSON.
     public static let operation = RecordType(rawValue: 5)
+    /// How far all consumers of a durable output have acknowledged: an `AcknowledgedRecord`. Written now and then.
+    public static let acknowledged = RecordType(rawValue: 6)
 }
 
 /// A record as read back.

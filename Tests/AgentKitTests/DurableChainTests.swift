@@ -1,5 +1,6 @@
 import Delivery
 import Glibc
+import Journal
 import Testing
 import Wire
 
@@ -62,6 +63,35 @@ import Wire
         room.start("Sink")
         #expect(room.wait { room.messages("Relay.out>Sink.in", of: "Sink") == count }, "\(room.log("Sink"))")
         for name in ["Feed", "Relay", "Sink"] { #expect(room.stop(name) == 0, "\(room.log(name))") }
+    }
+
+    /// Else one crash after another collects every message since the last regular snapshot, in memory and in each opening
+    /// snapshot, until the agent's limit of memory ends it at every recovery.
+    @Test func aCrashKeepsOnlyWhatIsNotKnownToBeAcknowledged() throws {
+        let count = 3_000
+        let room = DurableRoom(count: count)
+        for name in Self.names { room.start(name) }
+        #expect(room.wait { isDone(room) })
+        let wires = ["Relay.out>Sink.in", "Relay.back>Feed.answers"]
+        #expect(room.wait { wires.allSatisfy { room.counter(.acked, $0, of: "Relay") == UInt64(count) } })
+        room.kill("Relay")
+        room.start("Relay")
+        #expect(room.wait { room.log("Relay").contains("recovered: replayed") }, "\(room.log("Relay"))")
+        var opening: DurableSnapshot?
+        #expect(
+            try room.wait {
+                let found = try JournalReader.snapshot(in: room.journal("Relay"), identity: "Relay")
+                opening = try found.map { try DurableSnapshot($0.bytes, journal: "") }
+                return opening?.context.incarnation == 2
+            })
+        let outputs = try #require(opening).outputs
+        #expect(outputs.count == 2)
+        for output in outputs {
+            #expect(output.sequence == UInt64(count))
+            #expect(output.frames.count < 2 * Int(DurableLimits.messagesPerAckRecord), "\(output.port)")
+        }
+        for name in Self.names.reversed() { #expect(room.stop(name) == 0, "\(room.log(name).suffix(1_000))") }
+        try expectAllOnce(room)
     }
 
     @Test func aStateGoesOnAfterACleanStop() throws {

@@ -170,9 +170,9 @@ final class DurableRoom {
     }
 
     /// False after `seconds`.
-    func wait(_ seconds: Int64 = 30, for condition: () -> Bool) -> Bool {
+    func wait(_ seconds: Int64 = 30, for condition: () throws -> Bool) rethrows -> Bool {
         let deadline = Clock.now() + .seconds(seconds)
-        while !condition() {
+        while try !condition() {
             if Clock.now() > deadline { return false }
             usleep(2_000)
         }

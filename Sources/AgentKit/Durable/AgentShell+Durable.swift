@@ -256,7 +256,16 @@ extension AgentShell {
                 try wire.sources[index].durable?.acknowledge(isEnding: isStopping, at: now)
             }
         }
+        try journalAcks(durable.journal)
         if isIdle { durable.journal.prepareAhead() }
+    }
+
+    private func journalAcks(_ journal: DurableJournal) throws {
+        for (port, output) in outputs.enumerated() {
+            guard let durable = output.durable, let acked = durable.ackNews else { continue }
+            try journal.append(AcknowledgedRecord(port: UInt64(port), sequence: acked))
+            durable.didJournalAcks(upTo: acked)
+        }
     }
 
     private func commit(_ journal: DurableJournal) throws {

@@ -54,6 +54,14 @@ final class DurableJournal {
         note(bytes.count)
     }
 
+    /// What consumers have acknowledged. Losing it costs sending again, so that nothing waits for its way to the disk.
+    func append(_ acknowledged: AcknowledgedRecord) throws {
+        let bytes = acknowledged.bytes
+        try bytes.withUnsafeBytes { bytes in
+            try explained { () throws(JournalError) in _ = try writer.append(.acknowledged, bytes) }
+        }
+    }
+
     private func note(_ bytes: Int) {
         bytesSinceSnapshot += bytes
         hasNews = true

@@ -11,6 +11,8 @@ final class DurableOutput {
     private let edges: [QueueEdge]
     /// By consumer: how often in a row it has let the sender's patience run out.
     private var silences: [Int]
+    /// Up to here the journal says that all consumers have acknowledged.
+    private var acknowledged: UInt64
 
     /// `position`: what the journal says; nil only if it has never heard of this output.
     init(
@@ -24,6 +26,7 @@ final class DurableOutput {
             consumers: edges.map { DurableSender.Consumer(port: $0.consumer, isFeedback: !$0.isWaitedFor) },
             restored: position?.sender, limits: limits, at: now)
         frames = Retained(first: sender.firstKept)
+        acknowledged = sender.firstKept - 1
         guard let position else { return }
         var number = position.firstFrame
         for bytes in position.frames {
@@ -133,6 +136,14 @@ final class DurableOutput {
             edge.countAcked(sent: sender.last, acked: sender.last - sender.unacked(by: index))
         }
     }
+
+    /// What all consumers have acknowledged and the journal has not been told yet; nil while it is not worth a record.
+    var ackNews: UInt64? {
+        let acked = sender.firstKept - 1
+        return acked >= acknowledged + DurableLimits.messagesPerAckRecord ? acked : nil
+    }
+
+    func didJournalAcks(upTo sequence: UInt64) { acknowledged = sequence }
 
     /// For a snapshot, with the frames that may have to be sent again.
     func position(port: String) -> OutputPosition {

@@ -129,6 +129,17 @@ struct OutputPosition: Codable, Sendable {
     /// Frames that some consumer has not acknowledged: `firstFrame`, `firstFrame` + 1 …
     var firstFrame: UInt64 = 1
     var frames: [Data] = []
+
+    /// What an `acknowledged` record says: frames up to `sequence` need not be sent again. Dropped half at a time, so that
+    /// many records cost no more than few.
+    mutating func acknowledge(upTo sequence: UInt64) {
+        sender?.noteAcknowledged(upTo: sequence)
+        guard sequence >= firstFrame else { return }
+        let count = Int(min(sequence - firstFrame + 1, UInt64(frames.count)))
+        guard count > frames.count / 2 else { return }
+        frames.removeFirst(count)
+        firstFrame += UInt64(count)
+    }
 }
 
 extension DurableSnapshot {
@@ -149,6 +160,15 @@ extension DurableSnapshot {
                 "\(what): \(error). Run the build that wrote it, or move the journals of the whole fleet away to begin "
                     + "anew (a risk agent then begins HALTED)")
         }
+    }
+
+    /// What an `acknowledged` record right behind it says. False if it is none of an output that there was.
+    mutating func acknowledge(_ record: AcknowledgedRecord) -> Bool {
+        guard context.outputs.indices.contains(Int(clamping: record.port)) else { return false }
+        let name = context.outputs[Int(record.port)].name
+        guard let index = outputs.firstIndex(where: { $0.port == name }) else { return false }
+        outputs[index].acknowledge(upTo: record.sequence)
+        return true
     }
 
     var timerQueue: TimerQueue {

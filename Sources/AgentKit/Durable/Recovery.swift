@@ -44,10 +44,16 @@ extension Recovered where A: DurableAgent {
                 try requireNoEvents(journal, environment.name)
                 return Recovered()
             }
-            let snapshot = try DurableSnapshot(found.bytes, journal: journal)
+            var snapshot = try DurableSnapshot(found.bytes, journal: journal)
             var replay: Replay<A>?
             while let record = try found.reader.next(), record.sequence <= last {
-                guard [.input, .sentFrame, .position].contains(record.type) else { continue }
+                // As long as nothing else follows, no agent has to be made of what the snapshot was taken from.
+                if replay == nil, let acknowledged = AcknowledgedRecord(record),
+                    snapshot.acknowledge(acknowledged)
+                {
+                    continue
+                }
+                guard [.input, .sentFrame, .position, .acknowledged].contains(record.type) else { continue }
                 if replay == nil { replay = try Replay<A>(snapshot, environment: environment.all) }
                 try replay!.take(record)
             }

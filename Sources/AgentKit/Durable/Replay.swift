@@ -80,6 +80,11 @@ struct Replay<A: DurableAgent> {
             else { throw unreadable(record, "a position record") }
             let key = SourceKey(port: registry.inputs[Int(position.port)].name, output: position.output.value)
             sources[key] = DurableReceiver.State(senderEpoch: position.senderEpoch, applied: position.applied)
+        case .acknowledged:
+            guard let acknowledged = AcknowledgedRecord(record),
+                outputs.indices.contains(Int(clamping: acknowledged.port))
+            else { throw unreadable(record, "an acknowledged record") }
+            outputs[Int(acknowledged.port)].acknowledge(upTo: acknowledged.sequence)
         default: break
         }
     }

@@ -24,6 +24,10 @@ public struct JournalPorts: Sendable {
         struct Sender: Decodable, Sendable {
             var last: UInt64
             var consumers: [Consumer]
+
+            mutating func noteAcknowledged(upTo sequence: UInt64) {
+                for index in consumers.indices { consumers[index].acked = max(consumers[index].acked, sequence) }
+            }
         }
 
         var port: String
@@ -52,8 +56,9 @@ public struct JournalPorts: Sendable {
 
     public init() {}
 
-    /// Takes note of a snapshot; every other record is let through.
+    /// Takes note of a snapshot, and of what has been acknowledged since; every other record is let through.
     public mutating func note(_ record: JournalRecord) {
+        if let acknowledged = AcknowledgedRecord(record) { return note(acknowledged) }
         guard record.type == .snapshot else { return }
         guard let bytes = parts.take(record),
             let outline = try? PropertyListDecoder().decode(Outline.self, from: Data(bytes))
@@ -62,6 +67,13 @@ public struct JournalPorts: Sendable {
         inputs = outline.context.inputs
         outputs = outline.context.outputs
         positions = outline.outputs
+    }
+
+    private mutating func note(_ acknowledged: AcknowledgedRecord) {
+        guard outputs.indices.contains(Int(clamping: acknowledged.port)) else { return }
+        let name = outputs[Int(acknowledged.port)].name
+        guard let index = positions.firstIndex(where: { $0.port == name }) else { return }
+        positions[index].sender?.noteAcknowledged(upTo: acknowledged.sequence)
     }
 
     /// Names of all outputs that are known from here: the agent's own and those that its inputs hear.

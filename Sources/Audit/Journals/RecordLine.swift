@@ -28,6 +28,9 @@ public struct RecordLine: Sendable {
         if record.type == .position, let position = PositionRecord(record.payload) {
             return "input \(position.port) stands at #\(position.applied) of incarnation \(position.senderEpoch)"
         }
+        if let acknowledged = AcknowledgedRecord(record) {
+            return "output \(acknowledged.port) is acknowledged by all up to #\(acknowledged.sequence)"
+        }
         if let input, input.kind != .message { return event(input) }
         guard let message else { return operation?.text ?? "" }
         let words =
@@ -101,7 +104,7 @@ public struct RecordLine: Sendable {
 extension RecordType {
     private static let names: [RecordType: String] = [
         .sentFrame: "sent", RecordType(rawValue: 2): "input", RecordType(rawValue: 3): "snapshot",
-        RecordType(rawValue: 4): "position", .operation: "operation",
+        RecordType(rawValue: 4): "position", .operation: "operation", .acknowledged: "acknowledged",
     ]
 
     /// "sent", "input", …; of a type that this build does not know, its number.
