@@ -3,7 +3,7 @@ import Wire
 
 /// What an approval may still do to a position: reserved from the decision on, until it is filled, or until nothing of
 /// it can trade any more.
-struct Reservation: Codable, Sendable {
+struct Reservation: Sendable {
     var symbol: String
     var side: Side
     /// No execution is worse than this.
@@ -12,8 +12,9 @@ struct Reservation: Codable, Sendable {
     var remaining: Quantity
     /// End of the approval plus the grace in which its venue may still report.
     var releaseAt: Instant
-    /// Orders under this approval that a venue has and has not finished: what is left of each.
-    var openOrders: [String: Quantity] = [:]
+    /// Orders under this approval that a venue has and has not finished: what is left of each. By `RecentIDs.hash` of the
+    /// order's id, so that a snapshot does not grow with the length of ids that somebody else chooses.
+    var openOrders: [UInt128: Quantity] = [:]
     /// The end has passed: only what open orders can still do is reserved.
     var isPastEnd = false
 }
@@ -22,7 +23,7 @@ struct Reservation: Codable, Sendable {
 ///
 /// An execution agent may try again after a cancelled or rejected order, so that the end of an order frees nothing
 /// before the approval's own end; a fill moves its quantity from here into the position.
-struct Reservations: Codable, Sendable {
+struct Reservations: Sendable {
     /// Approvals that may be open at once; the gate blocks beyond it.
     static let maximumOpen = 4_096
     /// Orders at venues that one approval may have open. Beyond it nothing is released before the last known one ends.
@@ -36,7 +37,7 @@ struct Reservations: Codable, Sendable {
     /// False for good once more was released than was reserved.
     private(set) var isConsistent = true
 
-    private struct Key: Hashable, Codable {
+    private struct Key: Hashable {
         var symbol: String
         var isBuy: Bool
     }
@@ -49,13 +50,15 @@ struct Reservations: Codable, Sendable {
     /// Symbols with anything pending.
     var symbols: Set<String> { Set(sums.keys.map(\.symbol)) }
 
-    /// The earliest instant at which something can be released.
-    var nextRelease: Instant? { open.values.lazy.filter { !$0.isPastEnd }.map(\.releaseAt).min() }
+    /// Before this instant nothing can be released by time alone; nil while nothing ever can. Found anew only when it has
+    /// passed: every message asks for it, and thousands of approvals may be open.
+    private(set) var nextRelease: Instant?
 
     /// Begins a reservation; throws, and changes nothing, when the sum does not fit.
     mutating func reserve(_ id: String, _ reservation: Reservation) throws(ArithmeticOverflow) {
         try add(reservation.remaining, reservation)
         open[id] = reservation
+        nextRelease = min(nextRelease ?? reservation.releaseAt, reservation.releaseAt)
     }
 
     /// What a fill did to its approval's reservation.
@@ -81,13 +84,14 @@ struct Reservations: Codable, Sendable {
     /// Notes what a venue says of an order: `leaves` above 0 while it is open there.
     mutating func note(order orderID: String, of id: String, leaves: Quantity) {
         guard var reservation = open[id] else { return }
+        let order = RecentIDs.hash(orderID)
         if leaves.isPositive {
-            let isKnown = reservation.openOrders[orderID] != nil
+            let isKnown = reservation.openOrders[order] != nil
             let hasRoom = reservation.openOrders.count < Self.maximumOrders && openOrders < Self.maximumOrdersInAll
             guard isKnown || hasRoom else { return }
-            reservation.openOrders[orderID] = leaves
+            reservation.openOrders[order] = leaves
             openOrders += isKnown ? 0 : 1
-        } else if reservation.openOrders.removeValue(forKey: orderID) != nil {
+        } else if reservation.openOrders.removeValue(forKey: order) != nil {
             openOrders -= 1
         }
         open[id] = reservation
@@ -97,11 +101,13 @@ struct Reservations: Codable, Sendable {
 
     /// Releases what can't trade any more at `now`.
     mutating func expire(at now: Instant) {
+        guard let nextRelease, nextRelease <= now else { return }
         for (id, reservation) in open where !reservation.isPastEnd && reservation.releaseAt <= now {
             open[id]?.isPastEnd = true
             shrink(id)
             closeIfDone(id)
         }
+        self.nextRelease = open.values.lazy.filter { !$0.isPastEnd }.map(\.releaseAt).min()
     }
 
     /// After the end of an approval, only its open orders can still execute.
@@ -120,6 +126,7 @@ struct Reservations: Codable, Sendable {
         if reservation.remaining.isZero || reservation.isPastEnd {
             release(reservation.remaining, reservation)
             open[id] = nil
+            if open.isEmpty { nextRelease = nil }
         }
     }
 
@@ -134,5 +141,64 @@ struct Reservations: Codable, Sendable {
         let rest = Quantity(e8: (sums[key] ?? .zero).e8 - quantity.e8)
         if rest.isNegative { isConsistent = false }
         sums[key] = rest.isPositive ? rest : nil
+    }
+}
+
+extension Reservations: Packable {
+    func pack(into packer: inout Packer) {
+        packer.append(open) { id, reservation, packer in
+            packer.append(id)
+            packer.append(reservation)
+        }
+        let ordered = sums.sorted { ($0.key.symbol, $0.key.isBuy ? 0 : 1) < ($1.key.symbol, $1.key.isBuy ? 0 : 1) }
+        packer.append(ordered) { sum, packer in
+            packer.append(sum.key.symbol)
+            packer.append(sum.key.isBuy)
+            packer.append(sum.value.e8)
+        }
+        packer.append(openOrders)
+        packer.append(isConsistent)
+        packer.append(nextRelease ?? Instant(nanoseconds: .max))
+    }
+
+    init(unpacking unpacker: inout Unpacker) throws {
+        open = try unpacker.dictionary { (try $0.text(), try Reservation(unpacking: &$0)) }
+        let sums = try unpacker.list { unpacker in
+            (Key(symbol: try unpacker.text(), isBuy: try unpacker.bool()), Quantity(e8: try unpacker.int64()))
+        }
+        self.sums = Dictionary(sums, uniquingKeysWith: { first, _ in first })
+        openOrders = try unpacker.int()
+        isConsistent = try unpacker.bool()
+        let next = try unpacker.instant()
+        nextRelease = next == Instant(nanoseconds: .max) ? nil : next
+    }
+}
+
+extension Reservation: Packable {
+    func pack(into packer: inout Packer) {
+        packer.append(symbol)
+        packer.append(side.rawValue)
+        packer.append(bound.e8)
+        packer.append(remaining.e8)
+        packer.append(releaseAt)
+        packer.append(isPastEnd)
+        packer.append(openOrders) { order, leaves, packer in
+            packer.append(UInt64(truncatingIfNeeded: order))
+            packer.append(UInt64(truncatingIfNeeded: order >> 64))
+            packer.append(leaves.e8)
+        }
+    }
+
+    init(unpacking unpacker: inout Unpacker) throws {
+        symbol = try unpacker.text()
+        side = Side(rawValue: try unpacker.int()) ?? .unspecified
+        bound = Price(e8: try unpacker.int64())
+        remaining = Quantity(e8: try unpacker.int64())
+        releaseAt = try unpacker.instant()
+        isPastEnd = try unpacker.bool()
+        openOrders = try unpacker.dictionary { unpacker in
+            let low = UInt128(try unpacker.uint64())
+            return (UInt128(try unpacker.uint64()) << 64 | low, Quantity(e8: try unpacker.int64()))
+        }
     }
 }

@@ -18,6 +18,7 @@ struct RiskSentinel: DurableAgent {
     /// Decisions kept for proposals that come again.
     static let maximumAnswers = 8_192
     static let rememberedCommands = 4_096
+    static let stateVersion = 2
     static let announceAgain = Nanoseconds.seconds(1)
     /// Why it begins halted when its journal is gone: what it held, and who had halted it, is not known any more.
     static let begunAnew =
