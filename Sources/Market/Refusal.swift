@@ -19,7 +19,8 @@ public enum Refusal: String, Error, CaseIterable, Sendable {
     case noBook = "no current book"
     case crossedBook = "the book is crossed"
     case tooManyOrders = "too many open orders"
-    case tooManyApprovals = "too many approvals are in use"
+    case tooManyApprovals =
+        "all approvals that can be remembered until they expire are in use; lower maxValidMs or maxOrders of the risk agent"
     case overflow = "arithmetic overflow"
     case halted = "trading is halted"
     case reducingOnly = "only orders that bring the position nearer to 0 are taken"

@@ -25,11 +25,11 @@ enum StormFleet {
           "agents": {
             "StormAlpha": { "settings": { "count": \(proposals), "window": 128, "perSecond": 1000 } },
             "MarketFeed": { "settings": { "events": 1000000000, "pace": "1x", "seed": 7, "activity": 40 } },
-            "VolatilityNexus": { "settings": { "equity": "40" } },
+            "VolatilityNexus": { "settings": { "equity": "1000000000", "maximumNotional": "40" } },
             "LiquidityFlow": { "settings": { "maxRejections": 256, "maxOrdersPerApproval": 256 } },
             "Guardian.ai": { "settings": { "initialEquity": "1000000000", "maxDailyLoss": "500000000" } },
             "RiskSentinel": { "settings": {
-                "maxOrders": 10000, "duplicateWindowMs": 0, "maxValidMs": 60000, "collarBps": "500",
+                "maxOrders": 10000, "duplicateWindowMs": 0, "maxValidMs": 15000, "collarBps": "500",
                 "maxReferenceAgeMs": 60000,
                 "maxOrderNotional": "1000000", "maxGrossExposure": "100000000",
                 "symbolLimits": ["SIMUSD order=100000 position=10000000"] } } },
