@@ -55,8 +55,16 @@ final class ControlClient {
     }
 
     func answer(_ id: RequestID?, _ result: some Encodable) {
+        answer(id) { ControlMessage.resultLine($0, result) }
+    }
+
+    func answer(_ id: RequestID?, _ result: StatusReport) {
+        answer(id) { ControlMessage.resultLine($0, result) }
+    }
+
+    private func answer(_ id: RequestID?, _ line: (RequestID) -> [UInt8]) {
         pending = max(0, pending - 1)
-        if let id { send(ControlMessage.resultLine(id, result)) }
+        if let id { send(line(id)) }
         settle()
     }
 

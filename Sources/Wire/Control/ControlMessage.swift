@@ -16,6 +16,9 @@ public enum ControlMessage: Sendable, Hashable {
         line("{\"jsonrpc\":\"2.0\",\"id\":\(id.json.text),\"result\":", result)
     }
 
+    /// The same, fast.
+    public static func resultLine(_ id: RequestID, _ result: StatusReport) -> [UInt8] { result.line(answering: id) }
+
     public static func errorLine(_ refusal: ControlRefusal) -> [UInt8] {
         let error = refusal.error
         var members: [JSONValue.Member] = [
