@@ -102,6 +102,26 @@ extension EndToEnd {
             }
         }
 
+        @Test("it is two programs: one beside the other, also through a link, and told when one is missing")
+        func otherProgram() throws {
+            try Place.with { place in
+                let link = "\(place.path)/ctl"
+                try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: Programs.agentctl)
+                for arguments in [["--help"], ["help", "ledger"], ["ledger", "--help"], ["status", "--help"], []] {
+                    let outcome = try Program.run(link, arguments)
+                    #expect(outcome.exit == .code(0) && outcome.output.contains("USAGE: agentctl"), "\(outcome.output)")
+                }
+                #expect(try Program.run(link, ["help"]).output.contains("ledger"))
+                let alone = "\(place.path)/agentctl"
+                try FileManager.default.copyItem(atPath: Programs.agentctl, toPath: alone)
+                let missing = try Program.run(alone, ["why", "A"])
+                #expect(missing.exit == .code(1) && missing.error.contains("\(place.path)/agentctl-records"))
+                #expect(missing.error.contains("install both"), "\(missing.error)")
+                #expect(try Program.run(alone, ["status", "--socket", place.socket]).exit == .code(69))
+                #expect(try Program.run(alone, ["halt", "--socket", place.socket]).exit == .code(69))
+            }
+        }
+
         @Test(
             "top is a live screen with keys, and gives the terminal back",
             .enabled(if: Programs.hasPython, "needs python3"))

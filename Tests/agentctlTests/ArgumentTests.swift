@@ -2,7 +2,8 @@ import ArgumentParser
 import Testing
 import Wire
 
-@testable import agentctl
+@testable import Commands
+@testable import agentctl_records
 
 @Suite struct ArgumentTests {
     @Test(arguments: [
@@ -76,6 +77,42 @@ import Wire
 
     @Test(arguments: [["status"], ["--socket", "x", "top"], ["--version"], ["help", "why"], [], ["-h"]])
     func aCommandIsNoMistake(arguments: [String]) throws { try AgentControl.suggest(for: arguments) }
+
+    @Test(
+        "a plain status is read without ArgumentParser, and as it would read it",
+        arguments: [
+            "status", "--socket /a status", "status --socket /a", "status --json --check A B",
+            "status A --limits --socket /a B",
+            "--socket /a status --check",
+        ])
+    func plainStatus(line: String) throws {
+        let arguments = line.split(separator: " ").map(String.init)
+        let look = try #require(StatusLook(plainly: arguments))
+        let command = try #require(AgentControl.parseAsRoot(arguments) as? StatusCommand)
+        #expect(
+            look
+                == StatusLook(
+                    socket: command.socket.socket, json: command.json, limits: command.limits, check: command.check,
+                    agents: command.agents))
+    }
+
+    @Test(arguments: [
+        "", "top", "stats", "status -h", "status --help", "status --bogus", "status --socket", "--socket",
+        "--socket status",
+        "--socket=/a status", "status --socket=/a", "--json status", "--socket --json status",
+        "--socket /a status --socket /b",
+        "status -- A", "help status",
+    ])
+    func notPlain(line: String) { #expect(StatusLook(plainly: line.split(separator: " ").map(String.init)) == nil) }
+
+    @Test(arguments: [
+        ("status", true), ("--socket /a halt", true), ("--socket=/a logs A", true), ("why A", false),
+        ("help status", false),
+        ("--help", false), ("", false), ("statsu", false), ("ledger pnl", false), ("--socket status why", false),
+    ])
+    func whoDoesIt(line: String, asks: Bool) {
+        #expect(Invocation.asksSupervisor(line.split(separator: " ").map(String.init)) == asks)
+    }
 
     @Test func theVersionIsNoError() throws {
         let error = try #require(throws: (any Error).self) { try AgentControl.parseAsRoot(["--version"]) }

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import Wire
 
-@testable import agentctl
+@testable import Commands
 
 /// A supervisor's end of the control socket. What it will answer is written before it is asked, so one thread is enough
 /// and nothing has to be waited for.
@@ -86,6 +86,23 @@ private final class FakeSupervisor {
         #expect(supervisor.asked() == #"{"jsonrpc":"2.0","id":2,"method":"odd","params":[null]}"# + "\n")
     }
 
+    @Test("the report is read whichever way the answer is written, and told as it came")
+    func statusInAnyForm() throws {
+        let supervised = #"{"supervisor":{"pid":7,"version":"9","startedAt":"t","adopted":0,"new":[1]},"agents":[]}"#
+        for line in [
+            #"{"jsonrpc":"2.0","id":1,"result":\#(supervised)}"#, #"{"result":\#(supervised),"jsonrpc":"2.0","id":1}"#,
+            #"{"jsonrpc":"2.0","method":"event","params":{}}"# + "\n"
+                + #"{"jsonrpc":"2.0","id":1,"result":\#(supervised)}"#,
+        ] {
+            let supervisor = try FakeSupervisor()
+            var client = try ControlClient(path: supervisor.path)
+            try supervisor.answer(line + "\n")
+            let (report, text) = try client.status()
+            #expect(report.supervisor == SupervisorStatus(pid: 7, version: "9", startedAt: "t", adopted: 0))
+            #expect(text == supervised)
+        }
+    }
+
     @Test func aRefusalIsToldWithItsDetails() throws {
         let supervisor = try FakeSupervisor()
         var client = try ControlClient(path: supervisor.path)
@@ -131,7 +148,7 @@ private final class FakeSupervisor {
         let supervisor = try FakeSupervisor()
         var client = try ControlClient(path: supervisor.path)
         try supervisor.answer(#"{"jsonrpc":"2.0","id":1,"result":{"agents":5}}"# + "\n")
-        let failure = Self.failure { _ = try client.call(.status, as: StatusReport.self) }
+        let failure = Self.failure { _ = try client.status() }
         #expect(failure?.message.contains("use the agentctl of the same build") == true)
     }
 

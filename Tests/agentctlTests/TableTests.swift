@@ -1,7 +1,7 @@
 import Testing
 import Wire
 
-@testable import agentctl
+@testable import Commands
 
 @Suite struct TableTests {
     private static func agent(
@@ -43,15 +43,15 @@ import Wire
     }
 
     @Test func thoseNamedAreShownAlone() throws {
-        let selected = try StatusCommand.select(["Guardian.ai"], of: Self.report)
+        let selected = try StatusLook.select(["Guardian.ai"], of: Self.report)
         #expect(selected.agents.map(\.name) == ["Guardian.ai"])
-        #expect(try StatusCommand.select([], of: Self.report) == Self.report)
-        let failure = try #require(throws: Failure.self) { try StatusCommand.select(["Guardian.a"], of: Self.report) }
+        #expect(try StatusLook.select([], of: Self.report) == Self.report)
+        let failure = try #require(throws: Failure.self) { try StatusLook.select(["Guardian.a"], of: Self.report) }
         #expect(failure.code == .refused && failure.message.contains("did you mean \"Guardian.ai\"?"))
-        let text = Array(#"{"supervisor":{"pid":1},"agents":[{"name":"A"},{"name":"B","new":2}]}"#.utf8)
-        let json = try JSONValue.parse(text, file: "answer").get()
+        let text = #"{"supervisor":{"pid":1},"agents":[{"name":"A"},{"name":"B","new":2}]}"#
         let rest = #"{"supervisor":{"pid":1},"agents":[{"name":"B","new":2}]}"#
-        #expect(StatusCommand.select(["B"], of: json).text == rest)
+        #expect(try StatusLook.select(["B"], ofJSON: text) == rest)
+        #expect(try StatusLook.select([], ofJSON: text) == text)
     }
 
     @Test func limitsAreShownOnRequestAndCutFirst() {

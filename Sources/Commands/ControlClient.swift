@@ -42,28 +42,44 @@ struct ControlClient: ~Copyable {
         }
     }
 
-    /// The same, decoded. An answer in the shape that the supervisor gives it is taken as it came: to read it as any JSON first
-    /// is most of what a look at hundreds of agents costs.
+    /// The same, decoded.
     mutating func call<Report: Decodable>(_ command: ControlCommand, as type: Report.Type) throws -> Report {
-        let id = nextID
+        let (id, answer, result) = try plainAnswer(to: command)
+        if let result, let report = try? JSONDecoder().decode(type, from: Data(answer[result])) { return report }
+        waiting += decoder.append(answer)
+        return try Self.decode(try self.result(of: id), as: type)
+    }
+
+    /// What `status` answers, and the same as it came.
+    mutating func status() throws -> (report: StatusReport, text: String) {
+        let (id, answer, result) = try plainAnswer(to: .status)
+        if let result, let report = StatusReport(json: answer, in: result) {
+            return (report, String(decoding: answer[result], as: UTF8.self))
+        }
+        waiting += decoder.append(answer)
+        let value = try self.result(of: id)
+        return (try Self.decode(value, as: StatusReport.self), value.text)
+    }
+
+    /// What comes until the end of a line, and where the result stands in it when that is the answer in the shape that the supervisor
+    /// gives it. Such a one is taken as it came: to read it as any JSON first is most of what a look at hundreds of agents costs.
+    private mutating func plainAnswer(
+        to command: ControlCommand
+    ) throws -> (id: RequestID, answer: [UInt8], result: Range<Int>?) {
+        let id = RequestID.integer(nextID)
         nextID += 1
         try setTimeout(SO_RCVTIMEO, seconds: Self.timeoutSeconds(of: command))
-        try send(ControlRequest(id: .integer(id), command: command).line)
-        let head = Array("{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":".utf8)
+        try send(ControlRequest(id: id, command: command).line)
+        let head = Array("{\"jsonrpc\":\"2.0\",\"id\":\(id.json.text),\"result\":".utf8)
+        let end = Array("}\n".utf8)
         var answer: [UInt8] = []
         while let chunk = try receive() {
             answer += chunk
             // What is longer than an answer may be, the decoder refuses.
             if chunk.last == UInt8(ascii: "\n") || answer.count > Limits.maxControlLineBytes { break }
         }
-        let end = Array("}\n".utf8)
-        if answer.starts(with: head), answer.suffix(end.count).elementsEqual(end),
-            let report = try? JSONDecoder().decode(type, from: Data(answer[head.count..<(answer.count - end.count)]))
-        {
-            return report
-        }
-        waiting += decoder.append(answer)
-        return try Self.decode(try result(of: .integer(id)), as: type)
+        guard answer.starts(with: head), answer.suffix(end.count).elementsEqual(end) else { return (id, answer, nil) }
+        return (id, answer, head.count..<(answer.count - end.count))
     }
 
     /// Any method with any params.

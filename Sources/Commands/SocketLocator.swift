@@ -3,22 +3,26 @@ import Glibc
 import Wire
 
 /// Where the supervisor listens.
-struct SocketOptions: ParsableArguments {
+package struct SocketOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The supervisor's control socket.", valueName: "path"))
     var socket: String?
 
+    package init() {}
+
+    func path() throws -> String { try Self.path(socket) }
+
     /// `--socket`, else `$QP_SOCKET`, else what ./supervisor.json says.
-    func path() throws -> String {
+    static func path(_ socket: String?) throws -> String {
         if let socket { return socket }
         if let variable = getenv("QP_SOCKET") {
             let path = String(cString: variable)
             if !path.isEmpty { return path }
         }
-        return try Self.pathOfLocalSupervisor()
+        return try pathOfLocalSupervisor()
     }
 
     /// The folder that the socket lies in; records of the supervisor and its agents are under it.
-    func runDirectory() throws -> String {
+    package func runDirectory() throws -> String {
         let path = try path()
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])

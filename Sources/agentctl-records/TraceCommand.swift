@@ -1,5 +1,6 @@
 import ArgumentParser
 import Audit
+import Commands
 import Wire
 
 /// Reads the run directory, so it also works after the supervisor has ended.

@@ -1,19 +1,25 @@
 /// Columns of text, aligned; cut to the terminal's width where a column may shrink.
-struct Table {
-    enum Alignment { case left, right }
+package struct Table {
+    package enum Alignment { case left, right }
 
-    struct Column {
+    package struct Column {
         var title: String
         var alignment = Alignment.left
         /// May be cut (with …) down to `minimum` when the line is too long.
         var shrinksTo: Int?
+
+        package init(title: String, alignment: Alignment = .left, shrinksTo: Int? = nil) {
+            self.title = title
+            self.alignment = alignment
+            self.shrinksTo = shrinksTo
+        }
     }
 
-    struct Cell {
+    package struct Cell {
         var text: String
         var colour: Colour?
 
-        init(_ text: String, _ colour: Colour? = nil) {
+        package init(_ text: String, _ colour: Colour? = nil) {
             // One row is one line, whatever an agent put into its status text.
             let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
             self.text = isPlain ? text : String(text.map { $0.isNewline || $0 == "\t" ? " " : $0 })
@@ -21,7 +27,7 @@ struct Table {
         }
     }
 
-    enum Colour: Int {
+    package enum Colour: Int {
         case red = 31
         case green = 32
         case yellow = 33
@@ -29,12 +35,12 @@ struct Table {
     }
 
     var columns: [Column]
-    var rows: [[Cell]] = []
+    package var rows: [[Cell]] = []
 
-    init(_ columns: [Column]) { self.columns = columns }
+    package init(_ columns: [Column]) { self.columns = columns }
 
     /// Lines without trailing blanks, the titles first.
-    func lines(width: Int, colour: Bool) -> [String] {
+    package func lines(width: Int, colour: Bool) -> [String] {
         let widths = widths(total: width)
         let titles = columns.map { Cell($0.title, .dim) }
         return ([titles] + rows).map { row in

@@ -32,7 +32,7 @@ struct TopCommand: ParsableCommand {
         var order = Order.cpu
         var look = 0
         while true {
-            var report = try client.call(.status, as: StatusReport.self)
+            var report = try client.status().report
             report.agents.sort(by: order.comes(_:before:))
             let lines = StatusTable.lines(
                 report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)

@@ -1,7 +1,7 @@
 import Glibc
 
 /// What is known of the terminal, and writing to it.
-enum Terminal {
+package enum Terminal {
     /// Where standard output is no terminal: whoever reads it wants whole names.
     static let unlimitedColumns = 10_000
     static let minimumColumns = 60
@@ -9,12 +9,12 @@ enum Terminal {
     static var isOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
     /// Colours only where a person looks (and https://no-color.org does not say otherwise).
-    static var usesColour: Bool {
+    package static var usesColour: Bool {
         guard isOutputTerminal, variable("NO_COLOR") == nil else { return false }
         return variable("TERM") != "dumb"
     }
 
-    static var columns: Int {
+    package static var columns: Int {
         var size = winsize()
         if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 {
             return max(minimumColumns, Int(size.ws_col))
@@ -23,13 +23,13 @@ enum Terminal {
     }
 
     /// To standard output, at once: a follower is read through pipes.
-    static func say(_ text: String) {
+    package static func say(_ text: String) {
         print(text)
         fflush(nil)
     }
 
     /// To standard error.
-    static func complain(_ text: String) {
+    package static func complain(_ text: String) {
         let line = Array((text + "\n").utf8)
         _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Audit
+import Commands
 import Journal
 import Wire
 

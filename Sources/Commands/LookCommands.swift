@@ -18,43 +18,7 @@ struct StatusCommand: ParsableCommand {
     var agents: [String] = []
 
     func run() throws {
-        var client = try socket.client()
-        let report: StatusReport
-        if json {
-            let result = try client.call(.status)
-            report = try Self.select(agents, of: ControlClient.decode(result, as: StatusReport.self))
-            Terminal.say(Self.select(agents, of: result).text)
-        } else {
-            report = try Self.select(agents, of: client.call(.status, as: StatusReport.self))
-            let lines = StatusTable.lines(
-                report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
-            Terminal.say(lines.joined(separator: "\n"))
-        }
-        let failed = report.agents.filter { $0.state == .failed }.map(\.name)
-        guard check, !failed.isEmpty else { return }
-        throw Failure(.agentFailed, "failed: \(failed.joined(separator: ", ")); `agentctl why \(failed[0])` tells why")
-    }
-
-    static func select(_ names: [String], of report: JSONValue) -> JSONValue {
-        guard !names.isEmpty, case .object(let members) = report else { return report }
-        return .object(
-            members.map { member in
-                guard member.key == "agents", let agents = member.value.array else { return member }
-                let selected = agents.filter { $0["name"]?.string.map(names.contains) ?? false }
-                return .init(key: member.key, value: .array(selected))
-            })
-    }
-
-    /// The report about these alone; about all when none is named.
-    static func select(_ names: [String], of report: StatusReport) throws -> StatusReport {
-        let known = report.agents.map(\.name)
-        if let unknown = names.first(where: { !known.contains($0) }) {
-            let remedy = NearestName.remedy(unknown, among: known, otherwise: "`agentctl status` lists them")
-            throw Failure(.refused, "there is no agent \"\(unknown)\"; \(remedy)")
-        }
-        var selected = report
-        if !names.isEmpty { selected.agents.removeAll { !names.contains($0.name) } }
-        return selected
+        try StatusLook(socket: socket.socket, json: json, limits: limits, check: check, agents: agents).run()
     }
 }
 
