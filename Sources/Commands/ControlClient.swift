@@ -7,9 +7,9 @@ import Wire
 /// A blocking connection to the supervisor. One request at a time; not for several threads.
 struct ControlClient: ~Copyable {
     /// A supervisor that lives answers a look within this.
-    static let queryTimeoutSeconds = 10
+    static let queryTimeoutSeconds = 10.0
     /// Stopping may take each agent's stop timeout.
-    static let actionTimeoutSeconds = 600
+    static let actionTimeoutSeconds = 600.0
     static let sendTimeoutSeconds = 10
 
     private let descriptor: Int32
@@ -17,9 +17,12 @@ struct ControlClient: ~Copyable {
     private var decoder = LineDecoder(maxBytes: Limits.maxControlLineBytes)
     private var waiting: [LineDecoder.Event] = []
     private var nextID: Int64 = 1
+    /// No answer is waited for longer than this.
+    private let patienceSeconds: Double
 
-    init(path: String) throws {
+    init(path: String, patienceSeconds: Double = .infinity) throws {
         self.path = path
+        self.patienceSeconds = patienceSeconds
         descriptor = try Self.connected(to: path)
     }
 
@@ -35,7 +38,7 @@ struct ControlClient: ~Copyable {
             ControlRequest(id: id, command: command).line, id: id, timeoutSeconds: Self.timeoutSeconds(of: command))
     }
 
-    private static func timeoutSeconds(of command: ControlCommand) -> Int {
+    private static func timeoutSeconds(of command: ControlCommand) -> Double {
         switch command {
         case .status, .graph, .logs, .events: queryTimeoutSeconds
         case .start, .stop, .restart, .reload, .shutdown, .upgrade, .trade: actionTimeoutSeconds
@@ -95,9 +98,10 @@ struct ControlClient: ~Copyable {
         return try exchange(line, id: id, timeoutSeconds: Self.actionTimeoutSeconds)
     }
 
-    /// The next notification; waits as long as it takes. nil when the supervisor closed the connection.
+    /// The next notification; waits as long as it takes, or the client's patience lasts. nil when the supervisor closed the
+    /// connection.
     mutating func nextNotification() throws -> (method: String, params: JSONValue)? {
-        try setTimeout(SO_RCVTIMEO, seconds: 0)
+        try setTimeout(SO_RCVTIMEO, seconds: .infinity)
         while let message = try nextMessage() {
             if case .notification(let method, let params) = message { return (method, params) }
         }
@@ -115,7 +119,7 @@ struct ControlClient: ~Copyable {
         }
     }
 
-    private mutating func exchange(_ line: [UInt8], id: RequestID, timeoutSeconds: Int) throws -> JSONValue {
+    private mutating func exchange(_ line: [UInt8], id: RequestID, timeoutSeconds: Double) throws -> JSONValue {
         try setTimeout(SO_RCVTIMEO, seconds: timeoutSeconds)
         try send(line)
         return try result(of: id)
@@ -191,8 +195,11 @@ struct ControlClient: ~Copyable {
         }
     }
 
-    private func setTimeout(_ option: Int32, seconds: Int) throws {
-        var timeout = timeval(tv_sec: seconds, tv_usec: 0)
+    private func setTimeout(_ option: Int32, seconds: Double) throws {
+        // 0 is for ever; the least that is not is a microsecond.
+        let seconds = min(seconds, patienceSeconds)
+        let microseconds = seconds.isFinite ? max(1, Int(seconds * 1e6)) : 0
+        var timeout = timeval(tv_sec: microseconds / 1_000_000, tv_usec: microseconds % 1_000_000)
         guard setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size)) == 0 else {
             throw Failure(.refused, "the socket takes no timeout: \(Self.reason(errno)); report this")
         }

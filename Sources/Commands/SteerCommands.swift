@@ -77,11 +77,22 @@ struct UpgradeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgrade",
         abstract: "Replace the supervisor's own program by the one that now lies at its path; no agent restarts.",
-        discussion: "It is run with --check first: a bad one changes nothing. The same as SIGUSR2.")
+        discussion: """
+            It is run with --check first: a bad one changes nothing. The same as SIGUSR2, but that this ends when the new program
+            serves (0), when all is as it was (1), or when nobody has answered in time (69).
+            """)
 
     @OptionGroup var socket: SocketOptions
+    @Option(help: ArgumentHelp("Seconds to wait for the new program to serve.", valueName: "seconds"))
+    var wait = UpgradeWatch.defaultSeconds
 
-    func run() throws { try socket.carryOut(.upgrade) }
+    func validate() throws {
+        guard wait >= 0, wait <= UpgradeWatch.maxSeconds else {
+            throw ValidationError("--wait takes 0 to \(Int(UpgradeWatch.maxSeconds)) seconds")
+        }
+    }
+
+    func run() throws { Terminal.say(try UpgradeWatch(path: try socket.path(), seconds: wait).upgrade()) }
 }
 
 struct RPCCommand: ParsableCommand {

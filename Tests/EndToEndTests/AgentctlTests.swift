@@ -102,6 +102,21 @@ extension EndToEnd {
             }
         }
 
+        @Test("upgrade ends when the new program serves, with everybody taken over")
+        func upgrade() throws {
+            try withMarket { run in
+                let before = try run.settled()
+                let outcome = try run.ctl("upgrade")
+                #expect(outcome.exit == .code(0), "\(outcome.error)")
+                let words = "pid \(run.pid) stays, \(before.agents.count) agents taken over in "
+                #expect(outcome.output.hasPrefix("upgraded: supervisor ") && outcome.output.contains(words))
+                let after = try #require(try run.status(), "it answers by now")
+                #expect(after.supervisor.startedAt != before.supervisor.startedAt)
+                #expect(after.agents.map(\.pid) == before.agents.map(\.pid))
+                try run.stop()
+            }
+        }
+
         @Test("it is two programs: one beside the other, also through a link, and told when one is missing")
         func otherProgram() throws {
             try Place.with { place in

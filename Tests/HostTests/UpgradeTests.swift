@@ -120,6 +120,44 @@ import Wire
         }
     }
 
+    /// Runs agentctl to its end.
+    private func agentctl(_ rig: SupervisorRig, _ arguments: [String]) throws -> (code: Int32, text: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try Binaries.path(of: "agentctl"))
+        process.arguments = arguments + ["--socket", "\(rig.path)/run/control.sock"]
+        let pipe = Pipe()
+        (process.standardOutput, process.standardError) = (pipe, pipe)
+        try process.run()
+        let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        return (process.terminationStatus, text)
+    }
+
+    @Test("agentctl says that the new program serves, that it was refused, or that nobody answers")
+    func told() throws {
+        let (rig, program) = try rig()
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        let sleeper = try rig.waitFor("sleeper", .running)
+        let pid = try rig.status().supervisor.pid
+        try replace(program, by: try Binaries.path(of: "supervisor"))
+        let done = try agentctl(rig, ["upgrade"])
+        #expect(done.code == 0 && done.text.contains("pid \(pid) stays, 1 agent taken over in "), "\(done.text)")
+        rig.reconnect()
+        #expect(try rig.status().supervisor.adopted == 1, "it serves when agentctl has said so")
+
+        try replace(program, script: "#!/bin/sh\necho 'no such key: x' >&2\nexit 78\n")
+        let refused = try agentctl(rig, ["upgrade"])
+        #expect(refused.code == 1 && refused.text.contains("nothing has changed"), "\(refused.text)")
+
+        // Passes its check, and ends as soon as it is executed.
+        try replace(program, script: "#!/bin/sh\ncase \"$*\" in *--check*) exit 0;; esac\nexit 3\n")
+        let gone = try agentctl(rig, ["upgrade", "--wait", "1"])
+        #expect(gone.code == 69 && gone.text.contains("has not answered"), "\(gone.text)")
+        #expect(ProcessTable.row(of: sleeper.pid ?? 0)?.isAlive == true, "the agents work on")
+        #expect(try rig.exitCode() == 3)
+    }
+
     @Test("a bad program changes nothing, and the asker hears why")
     func refused() throws {
         let (rig, program) = try rig()

@@ -20,7 +20,7 @@ import Wire
             "status --json", "status --check A B", "start A", "stop A B", "restart Guardian.ai", "logs A", "logs -f A",
             "logs -n 5 A",
             "events",
-            "events -f", "reload", "top", "graph", "rpc status", "shutdown", "halt",
+            "events -f", "reload", "upgrade", "upgrade --wait 5", "top", "graph", "rpc status", "shutdown", "halt",
             "halt --reason x --by y --wait 0.5",
             "resume --reason x --by y --json", "trading cancel-only --reason x", "trading REDUCING --reason x --by y",
         ] {
@@ -33,7 +33,8 @@ import Wire
     @Test(arguments: [
         "nonsense", "status --bogus", "start", "stop", "restart", "logs", "logs A B", "logs -n x A",
         "logs -n -1 A", "logs -n 10001 A", "events -n 10001", "top -i 0", "top -n -1", "rpc", "rpc a b c", "--socket",
-        "halt now", "halt --wait -1", "halt --wait 301", "resume --wait x", "trading", "trading open",
+        "halt now", "halt --wait -1", "upgrade --wait -1", "upgrade --wait 301", "upgrade now", "halt --wait 301",
+        "resume --wait x", "trading", "trading open",
         "trading halted now",
     ])
     func usageErrors(line: String) throws {

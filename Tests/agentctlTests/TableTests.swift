@@ -139,6 +139,26 @@ import Wire
         #expect(Quantity.rounded(-0.25, places: 1) == "-0.3" && Quantity.percent(99.96) == "100.0%")
     }
 
+    @Test func upgradesWords() throws {
+        func report(_ pid: Int32, _ version: String, adopted: Int) -> StatusReport {
+            StatusReport(
+                supervisor: SupervisorStatus(pid: pid, version: version, startedAt: "t", adopted: adopted),
+                agents: Self.report.agents)
+        }
+        let before = report(7, "1", adopted: 9)
+        func words(_ after: StatusReport) throws -> String {
+            try UpgradeWatch.words(before: before, after: after, milliseconds: 84)
+        }
+        #expect(
+            try words(report(7, "1", adopted: 1)) == "upgraded: supervisor 1, pid 7 stays, 1 agent taken over in 84 ms")
+        #expect(
+            try words(report(7, "2", adopted: 0))
+                == "upgraded: supervisor 2 (was 1), pid 7 stays, 0 of 1 agent taken over in 84 ms; "
+                + "`agentctl events` tells of the others")
+        let failure = try #require(throws: Failure.self) { try words(report(8, "1", adopted: 1)) }
+        #expect(failure.code == .refused && failure.message.contains("pid 8 instead of 7"))
+    }
+
     @Test func events() {
         let event = EventRecord(
             sequence: 12, at: "t", kind: "state", agent: "A", from: .starting, to: .running, message: "ready")
