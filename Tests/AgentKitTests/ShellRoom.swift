@@ -201,8 +201,14 @@ final class ShellRoom {
 
 /// A shell on its own thread, and the way to stop it.
 final class RunningShell: @unchecked Sendable {
+    /// Longer than any shell takes to end, with what it waits for on the way.
+    static let endSeconds: Int32 = 60
+
     private let pipe: StopPipe
+    private let ended = StopPipe()
     private var thread = pthread_t()
+    private let name: String
+    private let isAskedToStop = Mutex(false)
     private let outcome = Mutex<String?>(nil)
 
     init<A: Agent>(
@@ -211,7 +217,9 @@ final class RunningShell: @unchecked Sendable {
     ) {
         let pipe = StopPipe()
         self.pipe = pipe
+        name = environment.name
         let work = Work { [self] in
+            defer { ended.request() }
             do {
                 try AgentShell<A>(
                     environment: environment, stopRequests: pipe, durability: durability, system: system
@@ -229,17 +237,29 @@ final class RunningShell: @unchecked Sendable {
             }, Unmanaged.passRetained(work).toOpaque())
     }
 
-    func requestStop() { pipe.request() }
+    func requestStop() {
+        isAskedToStop.withLock { $0 = true }
+        pipe.request()
+    }
 
-    /// Why the shell failed; nil if it ended well.
-    func join() -> String? {
+    /// Why the shell failed; nil if it ended well. One that does not end fails the test, and is left alone.
+    func join(within seconds: Int32 = endSeconds, _ location: SourceLocation = #_sourceLocation) -> String? {
+        var end = pollfd(fd: ended.descriptor, events: Int16(POLLIN), revents: 0)
+        var result = poll(&end, 1, seconds * 1_000)
+        while result == -1, errno == EINTR { result = poll(&end, 1, seconds * 1_000) }
+        guard result > 0 else {
+            let why = isAskedToStop.withLock { $0 } ? "it was asked to stop" : "nobody has asked it to stop"
+            let problem = "the shell of \(name) has not ended within \(seconds) s (\(why))"
+            Issue.record("\(problem)", sourceLocation: location)
+            return problem
+        }
         pthread_join(thread, nil)
         return outcome.withLock { $0 }
     }
 
-    func stop() -> String? {
+    func stop(_ location: SourceLocation = #_sourceLocation) -> String? {
         requestStop()
-        return join()
+        return join(location)
     }
 
     private final class Work {

@@ -22,6 +22,17 @@ import ZeroMQ
         #expect(relay.stop() == nil)
     }
 
+    @Test("a shell that does not end is a failed test that says so, not one that hangs")
+    func joinIsBounded() throws {
+        let room = try ShellRoom(output: .stream)
+        defer { room.remove() }
+        let relay = room.run(Relay.self)
+        withKnownIssue {
+            #expect(relay.join(within: 0)?.hasSuffix("within 0 s (nobody has asked it to stop)") == true)
+        }
+        #expect(relay.stop() == nil)
+    }
+
     @Test func keepsTraceAndOriginAndNumbersItsOutput() throws {
         let room = try ShellRoom(output: .queue)
         defer { room.remove() }
