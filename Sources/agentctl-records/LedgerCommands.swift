@@ -57,11 +57,13 @@ struct LedgerOptions: ParsableArguments {
         }
     }
 
-    func show(_ rows: [JSONValue], _ table: Table) {
-        if json { return Terminal.say(JSONValue.array(rows).text) }
-        if rows.isEmpty { return Terminal.say("None.") }
-        Terminal.say(
-            table.lines(width: Terminal.columns, colour: Terminal.usesColour).joined(separator: "\n"))
+    /// As JSON, or as a table with a row of `cells` for each entry.
+    func show<Entry>(
+        _ entries: [Entry], json value: (Entry) -> JSONValue, _ columns: [Table.Column], _ cells: (Entry) -> [String]
+    ) {
+        if json { return Terminal.say(JSONValue.array(entries.map(value)).text) }
+        if entries.isEmpty { return Terminal.say("None.") }
+        Table.show(columns, entries.map(cells))
     }
 }
 
@@ -136,20 +138,20 @@ struct LedgerPositionsCommand: ParsableCommand {
     func run() throws {
         try options.withLedger { ledger, _ in
             let positions = try ledger.positions(byStrategy: byStrategy || options.strategy != nil, options.filter)
-            var table = Table([
-                .init(title: "STRATEGY"), .init(title: "SYMBOL"), .init(title: "POSITION", alignment: .right),
-                .init(title: "AVERAGE", alignment: .right), .init(title: "BOUGHT", alignment: .right),
-                .init(title: "SOLD", alignment: .right), .init(title: "FILLS", alignment: .right),
-            ])
-            for entry in positions {
-                table.rows.append(
-                    [
-                        entry.strategy ?? "*", entry.symbol, "\(entry.position.quantity)",
-                        entry.position.averagePrice.map { "\($0)" } ?? "-", "\(entry.bought)", "\(entry.sold)",
-                        "\(entry.position.fills)",
-                    ].map { Table.Cell($0) })
+            options.show(
+                positions, json: \.json,
+                [
+                    .init(title: "STRATEGY"), .init(title: "SYMBOL"), .init(title: "POSITION", alignment: .right),
+                    .init(title: "AVERAGE", alignment: .right), .init(title: "BOUGHT", alignment: .right),
+                    .init(title: "SOLD", alignment: .right), .init(title: "FILLS", alignment: .right),
+                ]
+            ) { entry in
+                [
+                    entry.strategy ?? "*", entry.symbol, "\(entry.position.quantity)",
+                    entry.position.averagePrice.map { "\($0)" } ?? "-", "\(entry.bought)", "\(entry.sold)",
+                    "\(entry.position.fills)",
+                ]
             }
-            options.show(positions.map(\.json), table)
         }
     }
 }
@@ -162,23 +164,23 @@ struct LedgerOrdersCommand: ParsableCommand {
     func run() throws {
         try options.withLedger { ledger, _ in
             let orders = try ledger.orders(options.filter)
-            var table = Table([
-                .init(title: "TIME"), .init(title: "ORDER"), .init(title: "STRATEGY"), .init(title: "SIDE"),
-                .init(title: "QUANTITY", alignment: .right), .init(title: "SYMBOL"),
-                .init(title: "PRICE", alignment: .right), .init(title: "STATUS"),
-                .init(title: "FILLED", alignment: .right),
-                .init(title: "REASON", shrinksTo: 10),
-            ])
-            for order in orders {
-                table.rows.append(
-                    [
-                        WallTime.text(unixNs: order.atNs), order.id, order.strategy, "\(order.side)",
-                        "\(order.quantity)",
-                        order.symbol, "\(order.price)", order.status.map { "\($0)" } ?? "unanswered", "\(order.filled)",
-                        order.reason,
-                    ].map { Table.Cell($0) })
+            options.show(
+                orders, json: \.json,
+                [
+                    .init(title: "TIME"), .init(title: "ORDER"), .init(title: "STRATEGY"), .init(title: "SIDE"),
+                    .init(title: "QUANTITY", alignment: .right), .init(title: "SYMBOL"),
+                    .init(title: "PRICE", alignment: .right), .init(title: "STATUS"),
+                    .init(title: "FILLED", alignment: .right),
+                    .init(title: "REASON", shrinksTo: 10),
+                ]
+            ) { order in
+                [
+                    WallTime.text(unixNs: order.atNs), order.id, order.strategy, "\(order.side)",
+                    "\(order.quantity)",
+                    order.symbol, "\(order.price)", order.status.map { "\($0)" } ?? "unanswered", "\(order.filled)",
+                    order.reason,
+                ]
             }
-            options.show(orders.map(\.json), table)
         }
     }
 }
@@ -190,19 +192,19 @@ struct LedgerFillsCommand: ParsableCommand {
     func run() throws {
         try options.withLedger { ledger, _ in
             let fills = try ledger.fills(options.filter)
-            var table = Table([
-                .init(title: "TIME"), .init(title: "EXECUTION"), .init(title: "STRATEGY"), .init(title: "SIDE"),
-                .init(title: "QUANTITY", alignment: .right), .init(title: "SYMBOL"),
-                .init(title: "PRICE", alignment: .right), .init(title: "FEE", alignment: .right),
-            ])
-            for fill in fills {
-                table.rows.append(
-                    [
-                        WallTime.text(unixNs: fill.atNs), fill.execution, fill.strategy, "\(fill.side)",
-                        "\(fill.quantity)", fill.symbol, "\(fill.price)", "\(fill.fee)",
-                    ].map { Table.Cell($0) })
+            options.show(
+                fills, json: \.json,
+                [
+                    .init(title: "TIME"), .init(title: "EXECUTION"), .init(title: "STRATEGY"), .init(title: "SIDE"),
+                    .init(title: "QUANTITY", alignment: .right), .init(title: "SYMBOL"),
+                    .init(title: "PRICE", alignment: .right), .init(title: "FEE", alignment: .right),
+                ]
+            ) { fill in
+                [
+                    WallTime.text(unixNs: fill.atNs), fill.execution, fill.strategy, "\(fill.side)",
+                    "\(fill.quantity)", fill.symbol, "\(fill.price)", "\(fill.fee)",
+                ]
             }
-            options.show(fills.map(\.json), table)
         }
     }
 }
@@ -220,24 +222,30 @@ struct LedgerProfitCommand: ParsableCommand {
             let positions = try ledger.positions(byStrategy: byStrategy || options.strategy != nil, options.filter)
             let result = try ProfitAndLoss(positions, marks: try MarkBook.load(runDirectory: runDirectory))
             if options.json { return Terminal.say(result.json.text) }
-            var table = Table([
-                .init(title: "STRATEGY"), .init(title: "SYMBOL"), .init(title: "POSITION", alignment: .right),
-                .init(title: "MARK", alignment: .right), .init(title: "REALISED", alignment: .right),
-                .init(title: "UNREALISED", alignment: .right), .init(title: "FEES", alignment: .right),
-                .init(title: "P&L", alignment: .right),
-            ])
-            for row in result.rows {
-                table.rows.append(
-                    [
-                        row.strategy ?? "*", row.symbol, "\(row.position.quantity)",
-                        "\(row.mark)\(row.isMarkLastFill ? " (last fill)" : "")", "\(row.position.realised)",
-                        "\(row.unrealised)", "\(row.position.fees)", "\(row.profit)",
-                    ].map { Table.Cell($0) })
+            let rows = result.rows.map { row in
+                [
+                    row.strategy ?? "*", row.symbol, "\(row.position.quantity)",
+                    "\(row.mark)\(row.isMarkLastFill ? " (last fill)" : "")", "\(row.position.realised)",
+                    "\(row.unrealised)", "\(row.position.fees)", "\(row.profit)",
+                ]
             }
-            table.rows.append(
-                ["all", "", "", "", "\(result.realised)", "\(result.unrealised)", "\(result.fees)", "\(result.profit)"]
-                    .map { Table.Cell($0) })
-            Terminal.say(table.lines(width: Terminal.columns, colour: Terminal.usesColour).joined(separator: "\n"))
+            let sums = ["\(result.realised)", "\(result.unrealised)", "\(result.fees)", "\(result.profit)"]
+            Table.show(
+                [
+                    .init(title: "STRATEGY"), .init(title: "SYMBOL"), .init(title: "POSITION", alignment: .right),
+                    .init(title: "MARK", alignment: .right), .init(title: "REALISED", alignment: .right),
+                    .init(title: "UNREALISED", alignment: .right), .init(title: "FEES", alignment: .right),
+                    .init(title: "P&L", alignment: .right),
+                ], rows + [["all", "", "", ""] + sums])
         }
+    }
+}
+
+extension Table {
+    /// Rows of plain text, as wide as the terminal.
+    static func show(_ columns: [Column], _ rows: [[String]]) {
+        var table = Table(columns)
+        table.rows = rows.map { $0.map { Cell($0) } }
+        Terminal.say(table.lines(width: Terminal.columns, colour: Terminal.usesColour).joined(separator: "\n"))
     }
 }
