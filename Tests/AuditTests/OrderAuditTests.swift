@@ -86,6 +86,33 @@ import Wire
         #expect(audit.notes == ["MORE WAS FILLED (0.1) THAN APPROVED (0.05)"])
     }
 
+    /// What an alpha does on a fill carries on the trace of that fill: another proposal's fills are no fills of this one.
+    @Test func aProposalThatAnswersAFillCountsOnlyItsOwn() throws {
+        try run.sendWholePath(trace: 1, origin: origin)
+        let later = origin + 70_000
+        let exit = FakeRun.proposal("NeuralArb-1-2", .sell)
+        try run.send(.proposal(exit), on: "NeuralArb.proposals", origin: origin, sentAt: later)
+        try run.send(
+            .sizedProposal(FakeRun.sized(exit, "0.05")), on: "VolatilityNexus.sized", origin: origin,
+            sentAt: later + 10_000)
+        let decision = FakeRun.decision(exit, "0.05")
+        try run.send(.riskDecision(decision), on: "RiskSentinel.decisions", origin: origin, sentAt: later + 20_000)
+        let order = FakeRun.order(decision, "61800")
+        try run.send(.order(order), on: "LiquidityFlow.orders", origin: origin, sentAt: later + 30_000)
+        try run.send(
+            .executionReport(FakeRun.fill(order, "61800")), on: "PaperVenue.reports", origin: origin,
+            sentAt: later + 40_000)
+        run.flush()
+        let audit = try OrderAudit.load(runDirectory: run.path, id: "NeuralArb-1-2")
+        #expect(audit.approved == Quantity("0.05") && audit.filled == Quantity("0.05"))
+        #expect(audit.notes.isEmpty, "\(audit.notes)")
+        #expect(audit.text().contains("approved 0.05, 1 order, 1 fill of 0.05 in all"))
+        let kinds = audit.steps.map(\.kind)
+        #expect(kinds.suffix(5) == [.proposal, .sizing, .decision, .order, .fill])
+        #expect(kinds.dropLast(5).allSatisfy { [.event, .signal].contains($0) } && kinds.count > 5)
+        #expect(audit.steps[kinds.count - 5].parent == kinds.count - 6, "it answers the fill")
+    }
+
     @Test func theLatestTraceIsOneThatHasItsProposal() throws {
         try run.sendWholePath(trace: 1, origin: origin)
         let resting = FakeRun.order(FakeRun.decision(FakeRun.proposal("NeuralArb-1-1"), "0.05"), "61700")

@@ -43,7 +43,7 @@ struct OrderAssembly {
             let hop = story.hops[index]
             guard known.insert(MessageRecord.Identity(hop.header)).inserted else { continue }
             candidates.append(
-                Candidate(kind: Self.kind(hop), hop: hop, cause: hop.cause.map { story.hops[$0.hop] }))
+                Candidate(kind: kind(hop), hop: hop, cause: hop.cause.map { story.hops[$0.hop] }))
         }
     }
 
@@ -96,8 +96,10 @@ struct OrderAssembly {
         }
     }
 
-    private static func kind(_ hop: TraceStory.Hop) -> OrderAudit.Kind {
-        switch hop.header.payloadType {
+    private func kind(_ hop: TraceStory.Hop) -> OrderAudit.Kind {
+        // Of another proposal, such as the fill that this one answers: it led here, and counts for nothing.
+        if let proposal = hop.payload?.identifiers.proposal, !proposal.isEmpty, proposal != proposalID { return .event }
+        return switch hop.header.payloadType {
         case .proposal: .proposal
         case .sizedProposal: .sizing
         case .riskDecision: .decision

@@ -69,7 +69,7 @@ public struct OrderAudit: Sendable {
         var fees = Notional.zero
         var notes = notes
         var executions: Set<String> = []
-        for step in steps {
+        for step in steps where step.kind != .event {
             switch step.hop.payload {
             case .riskDecision(let decision) where decision.kind != .block: approved = decision.quantity
             case .executionReport(let report) where report.lastQuantityE8 > 0:
@@ -101,11 +101,11 @@ public struct OrderAudit: Sendable {
             notes.append("the market event behind it has left the flight recorders")
         }
         var answered: Set<String> = []
-        for step in steps {
+        for step in steps where step.kind != .event {
             if case .executionReport(let report) = step.hop.payload { answered.insert(report.orderID) }
         }
         var silent: Set<String> = []
-        for step in steps {
+        for step in steps where step.kind != .event {
             if case .order(let order) = step.hop.payload, !answered.contains(order.orderID) {
                 silent.insert(order.orderID)
             }

@@ -25,7 +25,7 @@ enum StormFleet {
           "agents": {
             "StormAlpha": { "settings": { "count": \(proposals), "window": 128, "perSecond": 1000 } },
             "MarketFeed": { "settings": { "events": 1000000000, "pace": "1x", "seed": 7, "activity": 40 } },
-            "VolatilityNexus": { "settings": { "equity": "1000000000", "maximumNotional": "40" } },
+            "VolatilityNexus": { "settings": { "equity": "1000000000", "maximumNotional": "2.5" } },
             "LiquidityFlow": { "settings": { "maxRejections": 256, "maxOrdersPerApproval": 256 } },
             "Guardian.ai": { "settings": { "initialEquity": "1000000000", "maxDailyLoss": "500000000" } },
             "RiskSentinel": { "settings": {
