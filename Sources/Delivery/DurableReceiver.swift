@@ -26,6 +26,8 @@ public struct DurableReceiver: Sendable {
         case new
         /// From an incarnation that has been replaced: drop it.
         case fenced
+        /// Nothing that a sender of this wire says: forged, or damaged. Drop it. Worth a line in the log.
+        case implausible
         /// The sender's journal lost what this receiver has applied. Its messages are not taken; told where this receiver
         /// stands, it stops. Worth a line in the log.
         case refused(DeliveryError)
@@ -146,8 +148,11 @@ public struct DurableReceiver: Sendable {
 
     /// A Hello, in order with the messages. Throws `receiverLostRecords` when this agent must stop.
     public mutating func receive(_ hello: DeliveryHello) throws(DeliveryError) -> Greeting {
+        guard hello.isPlausible else { return .implausible }
         guard hello.epoch >= senderEpoch else { return .fenced }
-        let isNew = hello.epoch > senderEpoch || accepted < hello.floor
+        // Where a consumer begins is fixed before its sender first says Hello; an incarnation that is known has said it.
+        guard hello.epoch > senderEpoch || hello.floor <= accepted else { return .implausible }
+        let isNew = hello.epoch > senderEpoch
         if hello.epoch > senderEpoch, hello.knows != senderEpoch {
             // What it says of its beginning is not about what this receiver has. Told that, it says it again.
             owes = .position(resend: false)

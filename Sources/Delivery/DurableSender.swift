@@ -31,6 +31,8 @@ public struct DurableSender: Sendable {
         case fenced
         /// From a port that is not wired to this output.
         case stranger
+        /// Nothing that a receiver says: forged, or damaged.
+        case implausible
     }
 
     /// "Agent.port" of the output.
@@ -174,6 +176,7 @@ public struct DurableSender: Sendable {
         _ report: DeliveryReport, position resend: Bool?, _ now: Instant
     ) throws(DeliveryError) -> Verdict {
         guard report.output == id, let index = index(of: report.consumer) else { return .stranger }
+        guard report.isPlausible else { return .implausible }
         guard report.senderEpoch <= epoch else {
             throw .replaced(output: output, epoch: epoch, by: report.senderEpoch)
         }

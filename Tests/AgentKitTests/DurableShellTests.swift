@@ -32,6 +32,8 @@ import ZeroMQ
             // Another output, another consumer, a consumer that was replaced, a message, and a Hello.
             report("Crier.loose"), report("Stranger.out"), report("Crier.kept", "Stranger.in"),
             report(epoch: 0), try power.frame(9),
+            // A successor that has claimed no journal, and words that nobody says.
+            report(senderEpoch: 99), report(senderEpoch: .max), report(epoch: .max),
             DeliveryControl.hello(
                 DeliveryHello(
                     output: OutputID(port: "Crier.kept"), consumer: ConsumerID(port: "Keeper.in"), epoch: 9, kept: 9,

@@ -121,17 +121,27 @@ extension AgentShell {
     // MARK: Messages in
 
     /// Whether a message of a durable wire is the next one, to be given to the agent.
-    func take(_ header: Header, bytes: Int, _ receivedAt: Instant, _ source: inout InputWire.Source) -> Bool {
-        let stats = source.stats
-        let verdict = source.durable!.receiver.receive(epoch: header.incarnation, sequence: header.sequence)
+    func take(
+        _ header: Header, _ frame: UnsafeRawBufferPointer, _ receivedAt: Instant, on wire: InputWire, _ index: Int
+    ) -> Bool {
+        let stats = wire.sources[index].stats
+        let verdict = wire.sources[index].durable!.receiver.receive(
+            epoch: header.incarnation, sequence: header.sequence)
         switch verdict {
-        case .duplicate: stats[.duplicates] &+= 1
+        case .duplicate:
+            stats[.duplicates] &+= 1
+            if wire.sources[index].durable!.marks.differs(frame, number: header.sequence) {
+                durable?.noteForged(
+                    "message \(header.sequence) on '\(wire.name)' came twice and not alike: the first was handled, the second was "
+                        + "not, and one of them is not its sender's")
+            }
         case .fenced, .unannounced: stats[.fenced] &+= 1
-        case .gap: stopIfHopeless(source)
+        case .gap: stopIfHopeless(wire.sources[index])
         case .take:
-            source.durable!.unapplied = header.sequence
+            wire.sources[index].durable!.unapplied = header.sequence
+            wire.sources[index].durable!.marks.note(frame, number: header.sequence)
             stats[.messages] = header.sequence
-            note(header, bytes, receivedAt, stats)
+            note(header, frame.count, receivedAt, stats)
         }
         return verdict == .take
     }
@@ -177,6 +187,7 @@ extension AgentShell {
             switch greeting {
             case .known: try wire.sources[index].durable!.acks.noteRepeatedHello()
             case .fenced: wire.sources[index].stats[.fenced] &+= 1
+            case .implausible: noteMalformed("\(hello) is nothing that its sender says now", kind: -5, on: wire)
             case .refused(let error): AgentLog.write(.error, "\(error)")
             case .new:
                 let state = wire.sources[index].durable!.receiver.state
@@ -225,12 +236,19 @@ extension AgentShell {
         while let control = try durable.nextControl(orElse: { noteMalformed($0, kind: -2, on: "acks") }) {
             do {
                 let output = outputs.first { $0.id == control.output }?.durable
-                if try output?.receive(control, at: now) ?? .stranger == .stranger {
-                    noteMalformed("it is about a wire that does not leave here", kind: -3, on: "acks")
+                switch try output?.receive(control, at: now) ?? .stranger {
+                case .stranger: noteMalformed("it is about a wire that does not leave here", kind: -3, on: "acks")
+                case .implausible: noteMalformed("\(control) is nothing that a receiver says", kind: -4, on: "acks")
+                case .taken, .stale, .fenced: break
                 }
             } catch {
                 // A replaced process may be told what is wrong only for itself: it ends as replaced.
                 try durable.journal.confirm()
+                if case DeliveryError.replaced = error {
+                    // Whoever replaces this process claims its journal before it says a word.
+                    durable.noteForged("\(control) tells of a successor that there is not")
+                    continue
+                }
                 throw AgentFailure("\(error)")
             }
         }

@@ -24,6 +24,7 @@ final class DurableHalf<A: Agent> {
     let pending: [(port: String, header: Header, frame: Frame)]
     /// Events that the recovery replayed.
     let replayed: UInt64
+    private var forgedFrames: UInt64 = 0
     private var acks: AnyReceiver?
     private var buffer = ReceiveBuffer(maximumBytes: DeliveryControl.maxFrameBytes)
     private(set) var acksToken: Poller.Token?
@@ -169,6 +170,14 @@ final class DurableHalf<A: Agent> {
             }
         }
         return nil
+    }
+
+    /// Something came that no other agent can have said. Logged the 1st, 2nd, 4th, 8th … time.
+    func noteForged(_ what: String) {
+        forgedFrames += 1
+        guard forgedFrames & (forgedFrames - 1) == 0 else { return }
+        AgentLog.write(
+            .error, "forged or damaged: \(what) (\(forgedFrames) so far); see which processes reach the run directory")
     }
 
     private func fill(_ malformed: (String) -> Void) throws -> Bool {

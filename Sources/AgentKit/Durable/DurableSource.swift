@@ -9,6 +9,8 @@ struct DurableSource {
     /// Taken, and not yet as durable as it is to be.
     var unapplied: UInt64?
 
+    /// Of the messages taken last by this incarnation.
+    var marks = PayloadMarks()
     /// When what is owed and can wait is to be told; nil: nothing is, or the producer is away.
     private(set) var ackDueAt: Instant?
     /// There was no room, so most likely no producer: tried again whenever the loop comes by, and never waited for. Should

@@ -36,7 +36,7 @@ extension AgentShell {
             let isDurable = wire.sources[source].durable != nil
             let isNew =
                 isDurable
-                ? take(header, bytes: frame.count, receivedAt, &wire.sources[source])
+                ? take(header, frame, receivedAt, on: wire, source)
                 : count(header, bytes: frame.count, receivedAt, &wire.sources[source])
             guard isNew else { return }
             let approval = authority.verdict(on: payload, at: receivedAt)

@@ -43,7 +43,8 @@ final class AgentShell<A: Agent> {
     private var nextPing: Instant
     private let pingEvery: Nanoseconds?
     var malformedFrames: UInt64 = 0
-    /// The same by `FrameError.kind`; -1: libzmq would not hand it over; -2 and -3: on `acks`.
+    /// The same by `FrameError.kind`; -1: libzmq would not hand it over; -2 to -4: on `acks`; -5: an
+    /// implausible Hello.
     var malformedByKind: [Int: UInt64] = [:]
     /// Orders that came without a valid approval, by what was wrong.
     var unapproved: [ApprovalVerdict: UInt64] = [:]

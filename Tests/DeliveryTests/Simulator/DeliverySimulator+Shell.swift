@@ -206,7 +206,7 @@ extension DeliverySimulator {
             }
             log("N\(process.node).\(process.epoch) edge \(edge) \(hello): \(greeting)")
             switch greeting {
-            case .known, .fenced: break
+            case .known, .fenced, .implausible: break
             case .refused(let error): failClosed(error)
             case .new: return .heard(edge: edge, process.receivers[edge]!.state)
             }
