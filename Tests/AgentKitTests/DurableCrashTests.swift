@@ -1,4 +1,6 @@
 import Authority
+import Delivery
+import Foundation
 import Glibc
 import Journal
 import Testing
@@ -76,5 +78,60 @@ import Wire
         let late = InputRecord(.start, at: secondsAgo(-3_600))
         _ = try late.withBytes { (head) throws(JournalError) in try writer.append(.input, head, none) }
         #expect { _ = try room.start(Decider.self) } throws: { "\($0)".contains("ahead of this boot's clock") }
+    }
+
+    // MARK: Versions of the snapshot
+
+    private func rewriteSnapshot(
+        in room: CrashRoom, _ change: (inout [String: Any]) -> Void
+    ) throws {
+        let found = try #require(try JournalReader.snapshot(in: room.journal, identity: "Risk"))
+        var list = try #require(
+            try PropertyListSerialization.propertyList(from: Data(found.bytes), format: nil) as? [String: Any])
+        change(&list)
+        let bytes = try PropertyListSerialization.data(fromPropertyList: list, format: .binary, options: 0)
+        try JournalWriter(directory: room.journal, identity: "Risk", epoch: room.incarnation)
+            .appendSnapshot([UInt8](bytes))
+    }
+
+    @Test func aSnapshotOfVersionOneIsGoneOnWith() throws {
+        let room = CrashRoom()
+        room.consumers = ["Sink": false]
+        var shell: AgentShell<Decider>? = try room.start()
+        for _ in 1...3 { shell?.handle(.start, at: Clock.now(), cause: nil) }
+        shell = nil
+        _ = try room.start(Decider.self)
+        try rewriteSnapshot(in: room) { list in
+            list["version"] = 1
+            var outputs = list["outputs"] as! [[String: Any]]
+            let frames = try! PropertyListDecoder().decode(
+                FrameRow.self,
+                from: PropertyListSerialization.data(
+                    fromPropertyList: outputs[0]["frames"]!, format: .binary, options: 0))
+            outputs[0]["frames"] = try! frames.frames().map { Data($0.bytes) }
+            var sender = outputs[0]["sender"] as! [String: Any]
+            sender["consumers"] = (sender["consumers"] as! [[String: Any]]).map { consumer in
+                consumer.filter { $0.key != "port" }
+            }
+            outputs[0]["sender"] = sender
+            list["outputs"] = outputs
+        }
+        let next = try room.start(Decider.self)
+        #expect(next.agent.state.sent == 3)
+        let sink = try TestConsumer("Sink", in: room)
+        #expect(try room.step(next, with: sink) { sink.received.count == 3 })
+        #expect(sink.received.map(\.decision.proposalID) == ["p1", "p2", "p3"])
+    }
+
+    @Test func aSnapshotOfALaterVersionIsRefused() throws {
+        let room = CrashRoom()
+        _ = try room.start(Decider.self)
+        try rewriteSnapshot(in: room) { list in
+            list["version"] = DurableSnapshot.currentVersion + 1
+            list["outputs"] = "something else"
+        }
+        #expect { _ = try room.start(Decider.self) } throws: {
+            "\($0)".contains("a snapshot of version 3, this build reads 1 to 2. Run the build that wrote it")
+        }
     }
 }

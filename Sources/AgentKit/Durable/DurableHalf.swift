@@ -103,7 +103,8 @@ final class DurableHalf<A: Agent> {
             writer: past.writer,
             context: ReplayContext(
                 environment, inputs, outputs, startedAt: now, startedUnixNs: startedUnixNs),
-            isPower: past.isPower, lastNow: max(past.recovered.lastNow, now))
+            isPower: past.isPower, lastNow: max(past.recovered.lastNow, now),
+            totalBytes: environment.journalBytes.total)
         let known = Dictionary(
             past.recovered.outputs.map { ($0.port, $0) }, uniquingKeysWith: { first, _ in first })
         let durable = Set(outputs.filter { environment.wiring.ports[$0.name]?.delivery == .durable }.map(\.name))
@@ -111,7 +112,7 @@ final class DurableHalf<A: Agent> {
             // Its consumers are not wired any more: only the numbers are remembered.
             var position = $0
             position.firstFrame = position.sequence + 1
-            position.frames = []
+            position.frames = FrameRow()
             return position
         }
         for output in outputs where durable.contains(output.name) {

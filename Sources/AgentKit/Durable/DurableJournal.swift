@@ -13,10 +13,13 @@ final class DurableJournal {
     private(set) var lastNow: Instant
     private var inputsSinceSnapshot: UInt64 = 0
     private var bytesSinceSnapshot = 0
+    private var snapshotBytes = 0
+    private let mostBytesPerSnapshot: Int
     /// Something was appended since the last `sync`.
     private(set) var hasNews = false
 
-    init(writer: JournalWriter, context: ReplayContext, isPower: Bool, lastNow: Instant) {
+    init(writer: JournalWriter, context: ReplayContext, isPower: Bool, lastNow: Instant, totalBytes: Int) {
+        mostBytesPerSnapshot = DurableLimits.mostBytesPerSnapshot(journal: totalBytes)
         self.writer = writer
         self.context = context
         self.isPower = isPower
@@ -68,7 +71,9 @@ final class DurableJournal {
     }
 
     var isSnapshotDue: Bool {
-        inputsSinceSnapshot >= DurableLimits.inputsPerSnapshot || bytesSinceSnapshot >= DurableLimits.bytesPerSnapshot
+        guard bytesSinceSnapshot >= min(snapshotBytes, mostBytesPerSnapshot) else { return false }
+        return inputsSinceSnapshot >= DurableLimits.inputsPerSnapshot
+            || bytesSinceSnapshot >= DurableLimits.bytesPerSnapshot
     }
 
     func postponeSnapshot() {
@@ -83,6 +88,7 @@ final class DurableJournal {
         try explained { () throws(JournalError) in first = try writer.appendSnapshot(bytes) }
         inputsSinceSnapshot = 0
         bytesSinceSnapshot = 0
+        snapshotBytes = bytes.count
         hasNews = true
         try sync()
         writer.trim(upTo: first - 1)

@@ -12,4 +12,7 @@ enum DurableLimits {
     /// How long an acknowledgement may wait for further messages. One for each message would wake the producer for each,
     /// while the processors are wanted for the message's next hop: 16 µs a hop at 1,000 messages a second (measured).
     static let ackDelay = Nanoseconds.milliseconds(10)
+    /// Where the last snapshot was larger, as many bytes as it took, up to this part of the journal: not more is written for
+    /// snapshots than for what they are of.
+    static func mostBytesPerSnapshot(journal total: Int) -> Int { total / 8 }
 }

@@ -1,5 +1,4 @@
 import Delivery
-import FoundationEssentials
 import Wire
 import ZeroMQ
 
@@ -8,6 +7,8 @@ import ZeroMQ
 final class DurableOutput {
     private(set) var sender: DurableSender
     private var frames: Retained<Frame>
+    /// Bytes of the frames that are kept.
+    private(set) var keptBytes = 0
     private let edges: [QueueEdge]
     /// By consumer: how often in a row it has let the sender's patience run out.
     private var silences: [Int]
@@ -29,8 +30,8 @@ final class DurableOutput {
         acknowledged = sender.firstKept - 1
         guard let position else { return }
         var number = position.firstFrame
-        for bytes in position.frames {
-            if number >= sender.firstKept { frames.append(try Self.frame(bytes), number: number) }
+        for frame in try position.frames.frames() {
+            if number >= sender.firstKept { keep(frame, number: number) }
             number += 1
         }
         guard frames.next == sender.last + 1 else {
@@ -42,11 +43,16 @@ final class DurableOutput {
         count()
     }
 
-    private static func frame(_ bytes: Data) throws -> Frame {
-        let header = try Array(bytes).withUnsafeBytes { try Header(frame: $0) }
-        var frame = Frame(bytes.dropFirst(Header.byteCount))
-        try frame.seal(header)
-        return frame
+    private func keep(_ frame: Frame, number: UInt64) {
+        frames.append(frame, number: number)
+        keptBytes += frame.bytes.count
+    }
+
+    private func forgetAcknowledged() {
+        let end = min(sender.firstKept, frames.next)
+        guard frames.first < end else { return }
+        for number in frames.first..<end { keptBytes -= frames[number].bytes.count }
+        frames.removeAll(before: end)
     }
 
     var isFull: Bool { sender.isFull }
@@ -64,7 +70,8 @@ final class DurableOutput {
 
     /// A sealed frame that is in the journal.
     func append(_ frame: Frame, trace: TraceID) {
-        frames.append(frame, number: sender.last)
+        keep(frame, number: sender.last)
+        if edges.isEmpty { forgetAcknowledged() }
         for edge in edges { edge.countDurable(frame, sequence: sender.last, trace: trace) }
     }
 
@@ -114,7 +121,7 @@ final class DurableOutput {
     func receive(_ control: DeliveryControl, at now: Instant) throws -> DurableSender.Verdict {
         let verdict = try sender.receive(control, at: now)
         if let index = sender.index(of: control.consumer) { silences[index] = 0 }
-        frames.removeAll(before: sender.firstKept)
+        forgetAcknowledged()
         count()
         return verdict
     }
@@ -149,7 +156,7 @@ final class DurableOutput {
     func position(port: String) -> OutputPosition {
         var position = OutputPosition(port: port, sequence: sender.last, sender: sender.state)
         position.firstFrame = sender.firstKept
-        position.frames = (sender.firstKept..<sender.last + 1).map { Data(frames[$0].bytes) }
+        for number in sender.firstKept..<sender.last + 1 { position.frames.append(frames[number].bytes) }
         return position
     }
 }

@@ -5,7 +5,9 @@ import Wire
 
 /// All that a durable agent's shell must remember beside the journal's later records.
 struct DurableSnapshot: Codable, Sendable {
-    static let currentVersion = 1
+    /// 2: the frames of an output are one piece. In version 1 they were many, and are still read.
+    static let currentVersion = 2
+    static let oldestVersion = 1
 
     var version = Self.currentVersion
     var context: ReplayContext
@@ -29,7 +31,7 @@ struct DurableSnapshot: Codable, Sendable {
         var at: Int64
     }
 
-    /// Throws `AgentFailure` when it does not fit.
+    /// Throws what the encoder throws. Whether it fits is the journal's to say.
     func encoded() throws -> [UInt8] {
         let encoder = PropertyListEncoder()
         encoder.outputFormat = .binary
@@ -54,21 +56,26 @@ struct DurableSnapshot: Codable, Sendable {
     }
 
     init(_ bytes: [UInt8], journal: String) throws {
+        let (decoder, data) = (PropertyListDecoder(), Data(bytes))
+        let remedy = "or move the journal away to begin anew (a risk agent then begins HALTED)"
         do {
-            self = try PropertyListDecoder().decode(Self.self, from: Data(bytes))
-        } catch {
+            // Known first: what another version looks like is not.
+            let version = try decoder.decode(VersionOnly.self, from: data).version
+            guard version >= Self.oldestVersion, version <= Self.currentVersion else {
+                throw AgentFailure(
+                    "\(journal): a snapshot of version \(version), this build reads \(Self.oldestVersion) to "
+                        + "\(Self.currentVersion). Run the build that wrote it, \(remedy)")
+            }
+            self = try decoder.decode(Self.self, from: data)
+            self.version = Self.currentVersion
+        } catch let error as DecodingError {
             throw AgentFailure(
-                "\(journal): its snapshot does not decode (\(error)): it is of another version. Run the build that wrote it, "
-                    + "stop it cleanly, then upgrade; or move the journal away to begin anew "
-                    + "(a risk agent then begins HALTED)")
-        }
-        guard version == Self.currentVersion else {
-            throw AgentFailure(
-                "\(journal): a snapshot of version \(version), this build reads \(Self.currentVersion). Run the build that "
-                    + "wrote it, or move the journal away to begin anew "
-                    + "(a risk agent then begins HALTED)")
+                "\(journal): its snapshot does not decode (\(error)): it is damaged, or not of this program. Restore the "
+                    + "journal, \(remedy)")
         }
     }
+
+    private struct VersionOnly: Decodable { var version: Int }
 }
 
 /// What an incarnation of an agent was made from: with the same, `init` makes the same agent again.
@@ -128,7 +135,7 @@ struct OutputPosition: Codable, Sendable {
     var sender: DurableSender.State?
     /// Frames that some consumer has not acknowledged: `firstFrame`, `firstFrame` + 1 …
     var firstFrame: UInt64 = 1
-    var frames: [Data] = []
+    var frames = FrameRow()
 
     /// What an `acknowledged` record says: frames up to `sequence` need not be sent again. Dropped half at a time, so that
     /// many records cost no more than few.

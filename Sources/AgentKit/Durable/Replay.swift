@@ -196,7 +196,7 @@ struct Replay<A: DurableAgent> {
     private mutating func note(_ frame: [UInt8], _ header: Header, port: Int) {
         guard outputs[port].sender != nil else { return }
         outputs[port].sender?.noteMessage(epoch: header.incarnation, sequence: header.sequence)
-        outputs[port].frames.append(Data(frame))
+        outputs[port].frames.append(frame)
     }
 
     private func samePayload(_ journaled: [UInt8], _ made: [UInt8]) throws -> Bool {
