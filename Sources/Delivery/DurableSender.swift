@@ -45,6 +45,8 @@ public struct DurableSender: Sendable {
     public private(set) var last: UInt64
     /// Last sequence that is in the journal, and with durability `power` on the disk.
     public private(set) var journaled: UInt64
+    /// Consumers of before that are not wired any more and had not acknowledged everything: it never reaches them.
+    public let forgotten: [Forgotten]
     private var links: [Link]
     private var trimmed: UInt64
     private var lineage: Lineage
@@ -52,7 +54,7 @@ public struct DurableSender: Sendable {
     /// - Parameters:
     ///   - epoch: this incarnation; greater than that of every sender before it.
     ///   - restored: what the journal says; nil only where there has never been a journal. Consumers that it does not know
-    ///     begin with the next message, those that are no longer wired are forgotten. **The `state` after this must be
+    ///     begin with the next message, those that are no longer wired are forgotten (`forgotten`). **The `state` after this must be
     ///     in the journal before anything is sent**, else a new consumer could be told of another beginning after a crash.
     public init(
         output: String, epoch: UInt64, consumers: [Consumer], restored: State?, limits: DeliveryLimits = .standard,
@@ -68,12 +70,16 @@ public struct DurableSender: Sendable {
         lineage.begin(epoch: epoch, with: last + 1)
         let known = restored?.consumers ?? []
         let floor = last
+        let wired = Set(consumers.map { ConsumerID(port: $0.port) })
+        forgotten = (restored?.unacked ?? []).filter { !wired.contains($0.id) }
         links = consumers.map { consumer in
             let id = ConsumerID(port: consumer.port)
-            guard let state = known.first(where: { $0.id == id }) else {
-                let state = ConsumerState(id: id, floor: floor, acked: floor, epoch: 0, knows: 0)
+            guard var state = known.first(where: { $0.id == id }) else {
+                let state = ConsumerState(
+                    id: id, floor: floor, acked: floor, epoch: 0, knows: 0, port: consumer.port)
                 return Link(consumer: consumer, state: state, quietSince: now)
             }
+            state.port = consumer.port
             // Most likely it has heard of the last incarnation; else it says so.
             var link = Link(consumer: consumer, state: state, quietSince: now)
             link.knows = restored?.epoch ?? state.knows
@@ -272,6 +278,13 @@ extension DurableSender {
             self.lineage = lineage
         }
 
+        /// Consumers that have not acknowledged everything.
+        public var unacked: [Forgotten] {
+            consumers.filter { $0.acked < last }.map {
+                Forgotten(id: $0.id, port: $0.port, messages: $0.acked + 1...last)
+            }
+        }
+
         /// A message found in the journal behind this state; `epoch`: the incarnation in its header, which numbered it.
         public mutating func noteMessage(epoch: UInt64, sequence: UInt64) {
             guard sequence > last else { return }
@@ -290,6 +303,14 @@ extension DurableSender {
         }
     }
 
+    /// What a consumer has not acknowledged.
+    public struct Forgotten: Equatable, Sendable {
+        public var id: ConsumerID
+        /// "Agent.port" of its input, if known.
+        public var port: String?
+        public var messages: ClosedRange<UInt64>
+    }
+
     public struct ConsumerState: Codable, Equatable, Sendable {
         public var id: ConsumerID
         /// It joined after this message.
@@ -300,8 +321,13 @@ extension DurableSender {
         public var epoch: UInt64
         /// The newest incarnation of the sender that it has heard of.
         public var knows: UInt64
+        /// "Agent.port" of its input; nil in states of before there was this.
+        public var port: String?
 
-        public init(id: ConsumerID, floor: UInt64, acked: UInt64, epoch: UInt64, knows: UInt64) {
+        public init(
+            id: ConsumerID, floor: UInt64, acked: UInt64, epoch: UInt64, knows: UInt64, port: String? = nil
+        ) {
+            self.port = port
             self.id = id
             self.floor = floor
             self.acked = acked

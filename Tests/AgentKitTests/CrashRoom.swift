@@ -15,6 +15,8 @@ final class CrashRoom {
     let directory: String
     /// Agents that are wired to `out` (their port is `in`), and whether they close a cycle.
     var consumers: [String: Bool] = [:]
+    /// Whether there is another durable output, `extra`, wired to `Sink`; the agent sends on it with the setting `extra`.
+    var hasExtra = false
     var settings = "{}"
     var limits = DeliveryLimits.standard
     var journalBytes = (segment: JournalLimits.segmentBytes, total: JournalLimits.maxTotalBytes)
@@ -49,6 +51,14 @@ final class CrashRoom {
                     direction: .output, type: "RiskDecision", delivery: .durable, socket: .push, bind: nil, peers: peers
                 )
             ])
+        if hasExtra {
+            wiring.ports["extra"] = wiring.ports["out"]
+            wiring.ports["extra"]!.peers = [
+                Wiring.Peer(
+                    port: PortID(agent: "Sink", port: "in"), endpoint: endpoint("Sink"), method: .connect, fd: nil,
+                    feedback: false, awaited: false)
+            ]
+        }
         wiring.acks = Wiring.Listener(endpoint: endpoint("acks"), fd: nil)
         unlink("\(directory)/w/acks")
         var environment = AgentEnvironment(
@@ -167,10 +177,12 @@ struct Decider: DurableAgent {
     let out: OutputPort
     private let ballast: Int
     private let ticks: Bool
+    private var extra: OutputPort?
 
     init(_ start: AgentStart) throws {
         out = try start.output("out", .riskDecision)
         ballast = try start.settings.integer("ballast", default: 0, in: 0...1_000_000)
+        if try start.settings.flag("extra", default: false) { extra = try start.output("extra", .riskDecision) }
         ticks = try start.settings.flag("ticks", default: false)
     }
 
@@ -188,6 +200,7 @@ struct Decider: DurableAgent {
             $0.validForNs = 1_000_000_000
         }
         effects.send(.riskDecision(decision), on: out)
+        if let extra { effects.send(.riskDecision(decision), on: extra) }
         if ticks { effects.setTimer(TimerID(1), at: now) }
     }
 }

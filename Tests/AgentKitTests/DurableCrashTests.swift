@@ -80,6 +80,55 @@ import Wire
         #expect { _ = try room.start(Decider.self) } throws: { "\($0)".contains("ahead of this boot's clock") }
     }
 
+    @Test func whatARewiredConsumerHasNotGotIsSaidAloud() throws {
+        let room = CrashRoom()
+        room.consumers = ["Old": false, "Sink": false]
+        var shell: AgentShell<Decider>? = try room.start()
+        for _ in 1...6 { shell?.handle(.start, at: Clock.now(), cause: nil) }
+        shell = nil
+        room.consumers = ["Sink": false]
+        let next = try room.start(Decider.self)
+        let lines = try #require(next.durable).forgotten
+        #expect(lines.count == 1)
+        let line = try #require(lines.first)
+        #expect(line.hasPrefix("Risk.out → Old.in: 6 messages (1 to 6) were decided"))
+        for number in 1...DurableLimits.namedLosses { #expect(line.contains(#""p\#(number)""#), "\(line)") }
+        #expect(line.hasSuffix(", …") && !line.contains(#""p5""#))
+        // Said once: from then on it is forgotten.
+        #expect(try room.start(Decider.self).durable?.forgotten == [])
+        // One that comes back begins with what is said from then on.
+        room.consumers = ["Old": false, "Sink": false]
+        let last = try room.start(Decider.self)
+        last.handle(.start, at: Clock.now(), cause: nil)
+        let old = try TestConsumer("Old", in: room)
+        #expect(try room.step(last, with: old) { old.received.count == 1 })
+        #expect(old.received.first?.decision.proposalID == "p7")
+    }
+
+    /// An output that is taken away and comes back does not miss what it gave up then.
+    @Test func whatAnOutputThatIsGoneHasNotDeliveredIsSaidAloud() throws {
+        let room = CrashRoom()
+        room.hasExtra = true
+        room.settings = #"{"extra": true}"#
+        var shell: AgentShell<Decider>? = try room.start()
+        for _ in 1...2 { shell?.handle(.start, at: Clock.now(), cause: nil) }
+        // Stopped and not killed: the new settings are for what comes then.
+        try shell?.takeSnapshot(isOpening: false)
+        shell = nil
+        room.hasExtra = false
+        room.settings = "{}"
+        let lines = try #require(try room.start(Decider.self).durable).forgotten
+        #expect(lines.count == 1 && lines[0].hasPrefix("Risk.extra → Sink.in: 2 messages (1 to 2) were decided"))
+        #expect(try room.start(Decider.self).durable?.forgotten == [])
+        room.hasExtra = true
+        room.settings = #"{"extra": true}"#
+        let next = try room.start(Decider.self)
+        #expect(next.durable?.forgotten == [])
+        next.handle(.start, at: Clock.now(), cause: nil)
+        let extra = next.outputs.first { $0.name == "extra" }
+        #expect(extra?.durable?.sender.last == 3 && extra?.durable?.sender.unacked == 1)
+    }
+
     // MARK: Versions of the snapshot
 
     private func rewriteSnapshot(

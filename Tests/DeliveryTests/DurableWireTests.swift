@@ -247,6 +247,18 @@ import Wire
         }
     }
 
+    @Test func whatAConsumerThatIsWiredNoMoreHasNotGotIsTold() throws {
+        var sender = Self.sender(consumers: [.init(port: Self.port), .init(port: "Old.in")])
+        var receiver = Self.receiver()
+        try Self.say(2, &sender)
+        try Self.settle(&sender, &receiver)
+        try Self.say(3, &sender)
+        let next = DurableSender(
+            output: Self.output, epoch: 2, consumers: [.init(port: Self.port)], restored: sender.state, at: Self.start)
+        #expect(
+            next.forgotten == [.init(id: ConsumerID(port: "Old.in"), port: "Old.in", messages: 1...5)])
+    }
+
     @Test func trimmingWaitsForTheSlowestConsumer() throws {
         let ports = ["A.in", "B.in"]
         var sender = Self.sender(consumers: ports.map { .init(port: $0) })

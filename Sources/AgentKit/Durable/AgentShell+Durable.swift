@@ -14,6 +14,7 @@ extension AgentShell {
                 .info,
                 "recovered: replayed \(durable.replayed) events, \(durable.pending.count) messages still to be sent")
         }
+        for loss in durable.forgotten { AgentLog.write(.error, loss) }
         for message in durable.pending {
             guard let output = outputs.first(where: { $0.name == message.port }) else {
                 throw AgentFailure(

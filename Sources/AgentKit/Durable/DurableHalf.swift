@@ -24,6 +24,8 @@ final class DurableHalf<A: Agent> {
     let pending: [(port: String, header: Header, frame: Frame)]
     /// Events that the recovery replayed.
     let replayed: UInt64
+    /// Messages that will never reach a consumer, since it is not wired any more; one line for each such consumer.
+    let forgotten: [String]
     private var forgedFrames: UInt64 = 0
     private var acks: AnyReceiver?
     private var buffer = ReceiveBuffer(maximumBytes: DeliveryControl.maxFrameBytes)
@@ -113,6 +115,7 @@ final class DurableHalf<A: Agent> {
             var position = $0
             position.firstFrame = position.sequence + 1
             position.frames = FrameRow()
+            position.sender?.consumers = []
             return position
         }
         for output in outputs where durable.contains(output.name) {
@@ -120,6 +123,7 @@ final class DurableHalf<A: Agent> {
                 port: "\(environment.name).\(output.name)", epoch: environment.incarnation, edges: output.edges,
                 position: known[output.name], limits: environment.deliveryLimits, at: now)
         }
+        forgotten = try ForgottenMessages.lines(past.recovered.outputs, outputs, agent: environment.name)
         if let listener = environment.wiring.acks {
             var options = SocketOptions()
             options.receiveHighWaterMark = Limits.queueHighWaterMark

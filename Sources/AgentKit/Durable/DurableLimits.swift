@@ -15,4 +15,6 @@ enum DurableLimits {
     /// Where the last snapshot was larger, as many bytes as it took, up to this part of the journal: not more is written for
     /// snapshots than for what they are of.
     static func mostBytesPerSnapshot(journal total: Int) -> Int { total / 8 }
+    /// Messages that are named where some are given up; of the others there is a count.
+    static let namedLosses = 4
 }
