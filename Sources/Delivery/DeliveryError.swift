@@ -6,8 +6,6 @@ public enum DeliveryError: Error, Equatable, Sendable, CustomStringConvertible {
     case receiverLostRecords(output: String, consumer: String, applied: UInt64, kept: UInt64)
     /// A newer incarnation of this sender is at work.
     case replaced(output: String, epoch: UInt64, by: UInt64)
-    /// A consumer acknowledges nothing for so long that no more can be kept for it.
-    case tooFarBehind(output: String, consumer: String, unacked: UInt64)
     /// A message that can't be read comes again and again.
     case unreadable(output: String, consumer: String, sequence: UInt64, times: UInt64, reason: String)
     /// A message does not come, however often it is sent again.
@@ -28,9 +26,6 @@ public enum DeliveryError: Error, Equatable, Sendable, CustomStringConvertible {
                 + "(a risk agent then begins HALTED)"
         case .replaced(let output, let epoch, let newer):
             "\(output): incarnation \(epoch) was replaced by \(newer); stopping. Nothing is to be done"
-        case .tooFarBehind(let output, let consumer, let unacked):
-            "\(output) → \(consumer): \(unacked) messages are not acknowledged, the most that are kept; see `agentctl "
-                + "status` for why the consumer is down. Stopping rather than losing one"
         case .unreadable(let output, let consumer, let sequence, let times, let reason):
             "\(output) → \(consumer): message \(sequence) came \(times) times and can't be read: \(reason). Stopping rather "
                 + "than going on without it. Most likely the two agents are of different builds: rebuild both and restart "

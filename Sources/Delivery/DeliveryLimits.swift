@@ -3,9 +3,12 @@ import Wire
 /// Bounds of a durable wire. Each side's own: a sender and a receiver with different values work together.
 public struct DeliveryLimits: Equatable, Sendable {
     /// Messages that a consumer may have unacknowledged before the sender is full. A full sender's agent stops reading what
-    /// is not feedback; what it still has to say goes through.
+    /// is neither feedback nor a command; what it still has to say goes through.
     public var window: UInt64
-    /// Unacknowledged messages at which a sender gives up. Only feedback wires, which are never waited for, get here.
+    /// The same for a consumer that else is never waited for (feedback, or beside the order path). Not below `window`.
+    public var reach: UInt64
+    /// Unacknowledged messages at which a sender is saturated: its agent then begins nothing but commands until the consumer is
+    /// back. Beyond `reach`, only what answers and timers still bring gets here; one event may go beyond.
     public var maxUnacked: UInt64
     /// Applied messages after which a receiver acknowledges although it is busy.
     public var ackEvery: UInt64
@@ -18,12 +21,13 @@ public struct DeliveryLimits: Equatable, Sendable {
     public var maxMissed: UInt64
 
     public init(
-        window: UInt64 = 4_096, maxUnacked: UInt64 = 262_144, ackEvery: UInt64 = 64,
+        window: UInt64 = 4_096, reach: UInt64 = 131_072, maxUnacked: UInt64 = 262_144, ackEvery: UInt64 = 64,
         patience: Nanoseconds = .milliseconds(500), maxUnreadable: UInt64 = 3, maxMissed: UInt64 = 32
     ) {
         self.maxUnreadable = maxUnreadable
         self.maxMissed = maxMissed
         self.window = window
+        self.reach = max(reach, window)
         self.maxUnacked = maxUnacked
         self.ackEvery = ackEvery
         self.patience = patience

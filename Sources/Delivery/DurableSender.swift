@@ -14,7 +14,7 @@ public struct DurableSender: Sendable {
     public struct Consumer: Hashable, Sendable {
         /// "Agent.port" of its input.
         public var port: String
-        /// It closes a cycle or stands beside the order path: never waited for.
+        /// It closes a cycle or stands beside the order path: not waited for before `DeliveryLimits.reach`.
         public var isFeedback: Bool
 
         public init(port: String, isFeedback: Bool = false) {
@@ -92,14 +92,8 @@ public struct DurableSender: Sendable {
     // MARK: Messages
 
     /// Numbers a message. The shell seals the frame with it, appends it to the journal and then says `didJournal(upTo:)`.
-    /// Throws `tooFarBehind` when nothing more can be kept.
-    public mutating func append(at now: Instant) throws(DeliveryError) -> UInt64 {
-        if let slowest = links.min(by: { $0.state.acked < $1.state.acked }),
-            last - slowest.state.acked >= limits.maxUnacked
-        {
-            throw .tooFarBehind(
-                output: output, consumer: slowest.consumer.port, unacked: last - slowest.state.acked)
-        }
+    /// A saturated sender numbers on: what an event that is in the journal gives must get out, or no recovery would end.
+    public mutating func append(at now: Instant) -> UInt64 {
         for index in links.indices where links[index].state.acked == last { links[index].quietSince = now }
         last += 1
         if links.isEmpty { trimmed = last }
@@ -112,9 +106,19 @@ public struct DurableSender: Sendable {
         journaled = max(journaled, sequence)
     }
 
-    /// A non-feedback consumer has a full window: the agent should read nothing but feedback, and begin nothing.
+    /// A consumer is as far behind as it may be: the agent should read nothing but feedback and commands, and begin nothing.
+    /// One that closes a cycle may be further behind than one that is waited for, yet not without end.
     public var isFull: Bool {
-        links.contains { !$0.consumer.isFeedback && last - $0.state.acked >= limits.window }
+        links.contains { last - $0.state.acked >= ($0.consumer.isFeedback ? limits.reach : limits.window) }
+    }
+
+    /// A consumer, of whatever kind, is so far behind that nothing but commands may be begun before it acknowledges.
+    public var isSaturated: Bool { unacked >= limits.maxUnacked }
+
+    /// The consumer that is furthest behind; nil: all has been acknowledged.
+    public var laggard: Consumer? {
+        guard unacked > 0 else { return nil }
+        return links.min { $0.state.acked < $1.state.acked }?.consumer
     }
 
     /// Messages that some consumer has not acknowledged.

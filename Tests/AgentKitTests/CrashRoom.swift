@@ -17,6 +17,8 @@ final class CrashRoom {
     var consumers: [String: Bool] = [:]
     /// Whether there is another durable output, `extra`, wired to `Sink`; the agent sends on it with the setting `extra`.
     var hasExtra = false
+    /// Inputs of the agent, one test source each (`Boss` and the same port); the value says whether it closes a cycle.
+    var inputs: [String: Bool] = [:]
     var settings = "{}"
     var limits = DeliveryLimits.standard
     var journalBytes = (segment: JournalLimits.segmentBytes, total: JournalLimits.maxTotalBytes)
@@ -51,6 +53,15 @@ final class CrashRoom {
                     direction: .output, type: "RiskDecision", delivery: .durable, socket: .push, bind: nil, peers: peers
                 )
             ])
+        for (name, isFeedback) in inputs {
+            let peer = Wiring.Peer(
+                port: PortID(agent: "Boss", port: name), endpoint: endpoint(name), method: .bind, fd: nil,
+                feedback: isFeedback, awaited: false)
+            unlink("\(directory)/w/\(name)")
+            wiring.ports[name] = Wiring.Port(
+                direction: .input, type: name == "commands" ? "Command" : "RiskDecision", delivery: .queue,
+                socket: .pull, bind: Wiring.Listener(endpoint: endpoint(name), fd: nil), peers: [peer])
+        }
         if hasExtra {
             wiring.ports["extra"] = wiring.ports["out"]
             wiring.ports["extra"]!.peers = [
@@ -122,6 +133,39 @@ private final class NoStop: StopRequests {
     func isStopRequested() -> Bool { false }
 }
 
+/// What sends to one of the agent's inputs.
+final class TestSource {
+    private let port: String
+    private let context: Context
+    private var push: Push
+    private var sequence: UInt64 = 0
+
+    init(_ port: String, in room: CrashRoom) throws {
+        self.port = port
+        context = try Context()
+        push = try Push(context)
+        try push.connect(to: Endpoint(room.endpoint(port)))
+    }
+
+    func send(_ count: Int) throws {
+        for _ in 0..<count {
+            sequence += 1
+            let payload: Payload = port == "commands" ? .command(Command()) : .riskDecision(RiskDecision())
+            var frame = try payload.encoded()
+            try frame.seal(
+                Header(
+                    payloadType: payload.type, output: OutputID(port: "Boss.\(port)"), incarnation: 1,
+                    sequence: sequence, trace: TraceID(1), originAt: .zero, sentAt: .zero, payloadBytes: 0))
+            // No room while the connection is being made.
+            let deadline = Clock.now() + .seconds(10)
+            while try !frame.bytes.withUnsafeBytes({ try push.send($0) }) {
+                try #require(Clock.now() < deadline)
+                usleep(1_000)
+            }
+        }
+    }
+}
+
 /// A consumer of `Risk.out`, which acknowledges what it is sent.
 final class TestConsumer {
     private(set) var received: [(header: Header, decision: RiskDecision)] = []
@@ -166,10 +210,12 @@ final class TestConsumer {
     }
 }
 
-/// Approves something at its start and at each timer, which with `ticks` is always due.
+/// Approves something at each event: its start, each message and each timer, which with `ticks` is always due.
 struct Decider: DurableAgent {
     struct State: Codable, Sendable {
         var sent = 0
+        /// Messages by the place of their input, which is that of its name.
+        var heard: [Int] = [0, 0, 0]
         var ballast = ""
     }
 
@@ -181,6 +227,10 @@ struct Decider: DurableAgent {
 
     init(_ start: AgentStart) throws {
         out = try start.output("out", .riskDecision)
+        if try start.settings.flag("listens", default: false) {
+            for name in ["answers", "work"] { _ = try start.input(name, .riskDecision) }
+            _ = try start.input("commands", .command)
+        }
         ballast = try start.settings.integer("ballast", default: 0, in: 0...1_000_000)
         if try start.settings.flag("extra", default: false) { extra = try start.output("extra", .riskDecision) }
         ticks = try start.settings.flag("ticks", default: false)
@@ -188,6 +238,7 @@ struct Decider: DurableAgent {
 
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
         state.sent += 1
+        if case .message(let message) = event { state.heard[message.port.index] += 1 }
         state.ballast = String(repeating: "x", count: ballast)
         let decision = RiskDecision.with {
             $0.proposalID = "p\(state.sent)"

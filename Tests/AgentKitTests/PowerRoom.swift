@@ -188,7 +188,7 @@ final class PowerRoom {
 
     func send(_ count: Int) throws {
         for _ in 0..<count {
-            let sequence = try sender.append(at: Clock.now())
+            let sequence = sender.append(at: Clock.now())
             sender.didJournal(upTo: sequence)
             try sendRaw(frame(sequence))
             sender.didSend(upTo: sequence, to: 0)

@@ -212,7 +212,7 @@ extension AgentShell {
     ) throws {
         guard let journal = durable?.journal else { return }
         var frame = try authority.prepare(payload, at: now).encoded()
-        let sequence = try output.durable?.number(at: now) ?? output.nextSequence()
+        let sequence = output.durable?.number(at: now) ?? output.nextSequence()
         var header = Header.made(
             payload, output: output.id, incarnation: environment.incarnation, sequence: sequence, cause: cause, at: now)
         // A message that begins a trace is sent when it begins.

@@ -26,6 +26,8 @@ final class DurableHalf<A: Agent> {
     let replayed: UInt64
     /// Messages that will never reach a consumer, since it is not wired any more; one line for each such consumer.
     let forgotten: [String]
+    /// Bytes of kept frames at which the agent is saturated.
+    let keptBytesLimit: Int
     private var forgedFrames: UInt64 = 0
     private var acks: AnyReceiver?
     private var buffer = ReceiveBuffer(maximumBytes: DeliveryControl.maxFrameBytes)
@@ -98,6 +100,7 @@ final class DurableHalf<A: Agent> {
         _ outputs: [OutputWire], at now: Instant, startedUnixNs: Int64
     ) throws {
         support = past.support
+        keptBytesLimit = DurableLimits.keptBytes(journal: environment.journalBytes.total)
         pending = past.recovered.pending
         replayed = past.recovered.inputCount
         sources = past.recovered.sources

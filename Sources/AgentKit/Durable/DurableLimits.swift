@@ -15,6 +15,10 @@ enum DurableLimits {
     /// Where the last snapshot was larger, as many bytes as it took, up to this part of the journal: not more is written for
     /// snapshots than for what they are of.
     static func mostBytesPerSnapshot(journal total: Int) -> Int { total / 8 }
+    /// Bytes of frames kept for consumers at which an agent is saturated (64 MB in a journal of 256 MB); at half of it, it is
+    /// full. At most so many and one event's are in a snapshot: two snapshots and what is between them fit into the journal. An
+    /// agent that starts with 64 MB of them takes 407 MB for a moment (measured).
+    static func keptBytes(journal total: Int) -> Int { total / 4 }
     /// Messages that are named where some are given up; of the others there is a count.
     static let namedLosses = 4
 }

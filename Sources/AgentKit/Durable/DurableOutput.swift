@@ -63,9 +63,9 @@ final class DurableOutput {
         edges.indices.reduce(0) { $0 + (edges[$1].isFeedback ? 0 : Int(sender.unacked(by: $1))) }
     }
 
-    /// Gives the next message its number. Throws when no more can be kept.
-    func number(at now: Instant) throws -> UInt64 {
-        try sender.append(at: now)
+    /// Gives the next message its number.
+    func number(at now: Instant) -> UInt64 {
+        sender.append(at: now)
     }
 
     /// A sealed frame that is in the journal.

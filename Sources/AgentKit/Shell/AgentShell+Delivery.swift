@@ -7,7 +7,7 @@ extension AgentShell {
     func drain(_ wire: InputWire) throws {
         let end = Clock.now() + Self.drainSlice
         for _ in 0..<Self.framesPerRound {
-            guard failure == nil, lastFrameAt < end else { return }
+            guard failure == nil, lastFrameAt < end, !holdsBack(wire) else { return }
             switch try wire.receive() {
             case .nothing: return
             case .refused(let problem): noteMalformed(problem, kind: -1, on: wire)

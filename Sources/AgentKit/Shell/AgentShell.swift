@@ -52,6 +52,8 @@ final class AgentShell<A: Agent> {
     var lastFrameAt = Instant.zero
     /// Told to stop: nothing new is begun.
     private(set) var isStopping = false
+    /// What the operator was told last of consumers that are behind.
+    var toldBacklog = DurableBacklog.small
     /// When it was asked to stop, and when the last frame came that had been sent before that.
     var stopAskedAt = Instant.zero
     var lastOldFrameAt = Instant.zero
@@ -161,12 +163,14 @@ final class AgentShell<A: Agent> {
     }
 
     /// nil: until something happens.
-    private func idleTimeout() -> Nanoseconds? {
+    func idleTimeout() -> Nanoseconds? {
         let now = Clock.now()
         var wake = nextPing
         if let look = link?.presence.nextWake { wake = min(wake, look) }
-        if let timer = timers.next { wake = min(wake, timer) }
-        if let turn = turnNotBefore, !outputs.contains(where: \.isFull) { wake = min(wake, turn) }
+        if !isSaturated {
+            if let timer = timers.next { wake = min(wake, timer) }
+            if let turn = turnNotBefore, !isFull { wake = min(wake, turn) }
+        }
         if let deadline = durableDeadline { wake = min(wake, deadline) }
         if outputs.contains(where: { $0.stream.map { !$0.held.isEmpty } ?? false }) {
             wake = min(wake, now + Self.heldRetry)
@@ -175,9 +179,10 @@ final class AgentShell<A: Agent> {
     }
 
     private func receive() throws {
-        let full = outputs.contains(where: \.isFull)
+        let full = isFull
+        tellBacklog()
         for wire in inputs {
-            let paused = full && !wire.isNeverPaused
+            let paused = full && !wire.isNeverPaused || holdsBack(wire)
             if let token = wire.token { poller.watch(token, for: paused ? [] : .readable) }
             if paused {
                 // A subscriber renews its subscriptions to a publisher that came back only from a call on its socket.
@@ -191,13 +196,13 @@ final class AgentShell<A: Agent> {
     private func fireTimers() {
         let now = Clock.now()
         for _ in 0..<Self.timersPerRound {
-            guard failure == nil, let timer = timers.popDue(at: now) else { return }
+            guard failure == nil, !isSaturated, let timer = timers.popDue(at: now) else { return }
             handle(.timer(timer), at: Clock.now(), cause: nil)
         }
     }
 
     private func takeTurn() {
-        guard failure == nil, let turn = turnNotBefore, !outputs.contains(where: \.isFull) else { return }
+        guard failure == nil, let turn = turnNotBefore, !isFull, !isSaturated else { return }
         let now = Clock.now()
         guard turn <= now else { return }
         turnNotBefore = nil
@@ -291,10 +296,12 @@ final class AgentShell<A: Agent> {
         while failure == nil {
             let now = Clock.now()
             // While outputs are full, inputs are not read: that nothing comes then says nothing.
-            let isQuiet = now - lastOldFrameAt >= StopLimits.quiet && !outputs.contains(where: \.isFull)
+            let isHeldUp = isFull || isSaturated
+            let isQuiet = now - lastOldFrameAt >= StopLimits.quiet && !isHeldUp
             if isQuiet { break }
             guard now - start < StopLimits.drain else {
-                AgentLog.write(.warning, "stopping although messages still come after \(StopLimits.drain.seconds) s")
+                let why = isHeldUp ? "consumers are behind and inputs were not read" : "messages still come"
+                AgentLog.write(.warning, "stopping although \(why) after \(StopLimits.drain.seconds) s")
                 break
             }
             _ = try round(timeout: StopLimits.look)

@@ -25,6 +25,8 @@ enum Defect: String, CaseIterable {
     case neverSaysHelloAgain
     /// Waits for consumers that answer it.
     case waitsForFeedback
+    /// Begins new work however far behind a consumer is that answers it.
+    case keepsWithoutEnd
     /// Reads no acknowledgements while it is full.
     case deafWhenFull
     /// A successor numbers from what was acknowledged, not from what was journaled.

@@ -46,6 +46,19 @@ extension DeliverySimulator {
         }
     }
 
+    /// No new work while a consumer is as far behind as it may be, waited for or not.
+    func checkBacklog(_ records: [Record], _ process: SimulatedProcess) {
+        guard process.senders.contains(where: \.isFull) else { return }
+        for record in records {
+            switch record {
+            case .input(let edge, _, _) where !edges[edge].isFeedback: break
+            case .turn: break
+            default: continue
+            }
+            return fail("N\(process.node) begins new work although a consumer is too far behind")
+        }
+    }
+
     /// Nothing is on the wire that a crash could take back.
     func checkSend(_ letter: Letter, _ output: Int, _ process: SimulatedProcess) {
         let journal = nodes[process.node].journal

@@ -125,8 +125,13 @@ extension DeliverySimulator {
     }
 
     func isFull(_ sender: DurableSender) -> Bool {
-        guard defect == .waitsForFeedback else { return sender.isFull }
-        return (0..<sender.consumerCount).contains { sender.unacked(by: $0) >= limits.window }
+        (0..<sender.consumerCount).contains {
+            switch defect {
+            case .waitsForFeedback: sender.unacked(by: $0) >= limits.window
+            case .keepsWithoutEnd: !sender.consumer($0).isFeedback && sender.unacked(by: $0) >= limits.window
+            default: sender.isFull
+            }
+        }
     }
 
     private func readable(_ process: SimulatedProcess, where isWanted: @escaping (SimulatedPipe) -> Bool)
@@ -218,6 +223,7 @@ extension DeliverySimulator {
 
     /// Writes inputs down, handles them, sends what comes of it.
     private func take(_ records: [Record], _ process: SimulatedProcess) {
+        checkBacklog(records, process)
         let isPower = nodes[process.node].journal.isPower
         var acks: [SimulatedProcess.Step] = []
         var early: [SimulatedProcess.Step] = []
@@ -253,15 +259,11 @@ extension DeliverySimulator {
     }
 
     private func number(_ output: Int, _ content: UInt64, _ reach: Int, _ process: SimulatedProcess) {
-        do {
-            let sequence = try process.senders[output].append(at: Instant(nanoseconds: now))
-            let letter = Letter(sequence: sequence, content: content, reach: reach)
-            process.kept[output].append(letter, number: sequence)
-            let write = SimulatedProcess.Step.append(.sent(output: output, epoch: process.epoch, letter))
-            process.plan(defect == .sendsBeforeWriting ? [.journaled, .flush, write] : [write])
-        } catch {
-            stop(process, error)
-        }
+        let sequence = process.senders[output].append(at: Instant(nanoseconds: now))
+        let letter = Letter(sequence: sequence, content: content, reach: reach)
+        process.kept[output].append(letter, number: sequence)
+        let write = SimulatedProcess.Step.append(.sent(output: output, epoch: process.epoch, letter))
+        process.plan(defect == .sendsBeforeWriting ? [.journaled, .flush, write] : [write])
     }
 
     private func prepareSnapshot(_ process: SimulatedProcess) {

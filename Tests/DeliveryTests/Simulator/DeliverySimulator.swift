@@ -118,8 +118,11 @@ final class DeliverySimulator {
 
     private func configure() {
         let count = 2 + random.below(3)
+        let window = UInt64(1 + random.below(6))
+        // In every second world, consumers that are not waited for are, some messages later.
+        let reach = random.percent(50) ? 100_000 : window + UInt64(random.below(6))
         limits = DeliveryLimits(
-            window: UInt64(1 + random.below(6)), maxUnacked: 100_000, ackEvery: UInt64(1 + random.below(4)),
+            window: window, reach: reach, maxUnacked: 100_000, ackEvery: UInt64(1 + random.below(4)),
             patience: .milliseconds(5))
         capacity = 1 + random.below(6)
         let power = random.below(3)  // none, all, some
