@@ -10,10 +10,13 @@ public struct FilledPositions: Codable, Sendable {
 
     private var positions: [String: Quantity] = [:]
     private var executions = RecentIDs(capacity: Self.rememberedExecutions)
-    /// False for good once a fill could not be booked: the positions are not to be relied on.
+    /// False for good once a fill could not be booked or is not known: the positions are not to be relied on.
     public private(set) var isReliable = true
 
     public init() {}
+
+    /// There were fills that are not known.
+    public mutating func distrust() { isReliable = false }
 
     /// Above 0 is long.
     public subscript(symbol: String) -> Quantity { positions[symbol] ?? .zero }

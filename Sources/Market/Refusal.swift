@@ -21,6 +21,7 @@ public enum Refusal: String, Error, CaseIterable, Sendable {
     case tooManyOrders = "too many open orders"
     case tooManyApprovals =
         "all approvals that can be remembered until they expire are in use; lower maxValidMs or maxOrders of the risk agent"
+    case forgotten = "the venue began anew and does not know what was used of this approval"
     case overflow = "arithmetic overflow"
     case halted = "trading is halted"
     case reducingOnly = "only orders that bring the position nearer to 0 are taken"

@@ -13,7 +13,18 @@ public struct VenueGate: Codable, Sendable {
     /// As risk announced it; halted until it has.
     public private(set) var trading = HeldTradingState()
 
+    /// What was used of approvals that end by then is not known; nil: all of it is.
+    public private(set) var forgottenUntil: Instant?
+
     public init() {}
+
+    /// For a venue agent whose journal is gone: any approval that may have been given before `now` may have been used up,
+    /// and is refused; that is over after `Limits.maxApprovalValidity`, the longest that one is good for. REDUCING has no
+    /// positions to go by any more and lets nothing pass.
+    public mutating func beginAnew(at now: Instant) {
+        forgottenUntil = now + Limits.maxApprovalValidity
+        positions.distrust()
+    }
 
     /// What passed, and how long it may trade.
     public struct Passed: Sendable {
@@ -31,6 +42,9 @@ public struct VenueGate: Codable, Sendable {
         if let refusal = Refusal(verdict) { throw refusal }
         let instrument = try Self.checkFields(order)
         try Self.checkDecision(order)
+        // Without an end that is signed, it may be of any time.
+        let signedEnd = Approval(order.decision.approval)?.expiresAt ?? now
+        if let forgottenUntil, signedEnd <= forgottenUntil { throw .forgotten }
         var deadline = min(sentAt, now) + Nanoseconds(order.validForNs)
         // The decision's own end, which no later order under it can move.
         if let end = Approval(order.decision.approval)?.expiresAt { deadline = min(deadline, end) }

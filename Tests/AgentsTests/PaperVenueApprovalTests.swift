@@ -57,6 +57,54 @@ import Wire
         #expect(reports.only?.reason == Refusal.expired.rawValue)
     }
 
+    private func order(_ id: String, signedUntil end: Instant, validFor: Nanoseconds = .seconds(1)) -> Order {
+        var decision = Sample.decision(id, .buy, "0.1")
+        decision.validForNs = validFor.count
+        decision.approvalBytes = Approval(keyID: 1, expiresAt: end, code: .init(repeating: 0, count: 32)).bytes
+        var order = Sample.order("\(id)/1", .buy, "0.1", under: decision)
+        order.proposalID = id
+        order.validForNs = validFor.count
+        return order
+    }
+
+    /// Its journal is gone, and with it what was used of each approval: one that may be of before is not good a second time.
+    @Test func aVenueThatBeganAnewRefusesWhatMayHaveBeenUsedBefore() throws {
+        var venue = try VenueBench(isBegunAnew: true)
+        venue.bench.start()
+        #expect(venue.bench.log.contains { $0.level == .error && $0.text.hasPrefix("begun anew without the journal") })
+        let began = venue.bench.now
+        let longest = Limits.maxApprovalValidity
+        // The longest that could have been given before, and one that is young and short: they can't be told apart.
+        for (id, end) in [("p1", began + longest), ("p2", began + .seconds(1))] {
+            let report = venue.send(order(id, signedUntil: end)).only
+            #expect(report?.status == .rejected && report?.reason == Refusal.forgotten.rawValue)
+        }
+        // No end is signed: it may be of any time.
+        #expect(venue.send(Sample.order("p1/9")).only?.reason == Refusal.forgotten.rawValue)
+        // Given afterwards for as long as can be: there is no doubt.
+        venue.bench.advance(by: .milliseconds(1))
+        let young = order("p3", signedUntil: venue.bench.now + longest, validFor: longest)
+        #expect(venue.send(young).statuses == [.filled])
+        #expect(venue.send(young).statuses == [.filled], "the same report again")
+        // REDUCING goes by positions, which are not known either.
+        #expect(venue.command(Sample.state(.reducing)).isEmpty)
+        var back = order("p4", signedUntil: venue.bench.now + longest)
+        back.side = .sell
+        back.decision.side = .sell
+        back.price = Price("49999")!
+        back.decision.limitPrice = Price("49990")!
+        #expect(venue.send(back).only?.reason == Refusal.reducingOnly.rawValue)
+        #expect(venue.command(Sample.state(.active)).isEmpty)
+        // And it is over.
+        venue.bench.advance(by: longest)
+        #expect(venue.send(order("p5", signedUntil: venue.bench.now + .seconds(1))).statuses == [.filled])
+    }
+
+    @Test func aVenueThatBeginsForTheFirstTimeRefusesNothingOfThat() throws {
+        var venue = try VenueBench()
+        #expect(venue.send(order("p1", signedUntil: venue.bench.now + .seconds(1))).statuses == [.filled])
+    }
+
     /// The risk agent was down past the end of an approval in flight, and its successor sends it again: execution sends
     /// nothing, and where the order was on its way already, the venue answers it and trades nothing.
     @Test(arguments: [false, true]) func anApprovalThatOutlivedItsRiskAgentIsNeverExecuted(wasSent: Bool) throws {

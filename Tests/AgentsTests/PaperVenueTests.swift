@@ -13,8 +13,11 @@ struct VenueBench {
         bids: [("49999", "1"), ("49998", "2"), ("49990", "5")],
         asks: [("50001", "1"), ("50002", "2"), ("50010", "5")])
 
-    init(_ settings: [String: SettingValue] = [:], book: BookUpdate? = Self.book) throws {
-        bench = try ShippedManifest(folder: "PaperVenue").bench(PaperVenue.self, with: settings)
+    init(
+        _ settings: [String: SettingValue] = [:], book: BookUpdate? = Self.book, isBegunAnew: Bool = false
+    ) throws {
+        bench = try ShippedManifest(folder: "PaperVenue").bench(
+            PaperVenue.self, with: settings, isBegunAnew: isBegunAnew)
         bench.receive(.command(Sample.state(.active)), on: "state")
         if let book { bench.receive(.bookUpdate(book), on: "book") }
     }

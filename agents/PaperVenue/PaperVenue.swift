@@ -8,6 +8,7 @@ import Wire
 /// - Nothing passes `VenueGate` without a genuine approval, nor beyond it in price, quantity or time, nor in a trading
 ///   state that forbids it. Each refusal is reported with its reason.
 /// - An order that comes again (same id) gets the same reports again and has no second effect, whatever else it says.
+/// - Without the journal that it has had in its run directory it refuses every approval that may be of before.
 /// - CANCEL_ORDER on `cancels` or `state` cancels; CANCEL_ONLY on `state` cancels all that is open.
 @main
 struct PaperVenue: DurableAgent {
@@ -62,6 +63,7 @@ struct PaperVenue: DurableAgent {
         let roundTrip = faults.latency.count + 2 * faults.maximumDelay.count
         rules = VenueSession.Rules(answerTimeout: Nanoseconds(Nanoseconds.milliseconds(250).count + roundTrip))
         counters = Counters(start)
+        if start.isBegunAnew { state.gate.beginAnew(at: start.startedAt) }
     }
 
     mutating func handle(_ event: Event, at now: Instant, _ effects: inout Effects) {
@@ -81,6 +83,13 @@ struct PaperVenue: DurableAgent {
             }
         case .timer(Self.timer): state.armedFor = nil
         case .start:
+            if let end = state.gate.forgottenUntil, now < end {
+                effects.log(
+                    .error,
+                    "begun anew without the journal that there was: what was used of approvals is not known. Those that end in "
+                        + "the next \(Int((end - now).seconds)) s are refused, as they may be of before. Compare the account "
+                        + "with the venue's; for REDUCING there are no positions to go by any more")
+            }
             session(at: now, &effects) { $0.restarted(isLinkUp: $1, at: now, $2, &$3) }
         case .timer, .turn, .stop: break
         }
