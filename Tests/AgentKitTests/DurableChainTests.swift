@@ -37,16 +37,17 @@ import Wire
 
     /// The others go on, and the one without its journal does not begin again in their midst as if nothing had been.
     @Test func aConsumerWhoseJournalAloneIsGoneStops() throws {
-        let room = DurableRoom(count: 20)
+        // More than there is time for: where nothing waits to be sent, a lost Hello is not said again before something does.
+        let room = DurableRoom(count: 1_000_000)
         for name in Self.names { room.start(name) }
-        #expect(room.wait { room.counter(.acked, "Relay.out>Sink.in", of: "Relay") == 20 })
+        #expect(room.wait { room.counter(.acked, "Relay.out>Sink.in", of: "Relay") >= 20 })
         room.kill("Sink")
         #expect(rename(room.journal("Sink"), room.journal("Sink") + ".away") == 0)
         room.start("Sink")
         #expect(
             room.wait {
                 room.log("Sink").contains(
-                    "Relay.out → Sink.in: the consumer's journal ends at message 0, but it had acknowledged up to 20")
+                    "Relay.out → Sink.in: the consumer's journal ends at message 0, but it had acknowledged up to ")
             }, "\(room.log("Sink"))")
         #expect(room.log("Sink").contains("is new, and there was another one: begun anew"))
         #expect(room.messages("Relay.out>Sink.in", of: "Sink") == 0)
