@@ -112,7 +112,8 @@ extension FleetSimulator {
     func checkSignal(_ agent: Int, _ incarnation: Incarnation) {
         let id = Self.names[agent]
         if incarnation.number != model[agent].lastIncarnation { fail("\(id): incarnation \(incarnation) is signalled") }
-        guard isShuttingDown, !isUrgent, model[agent].ranAtShutdown else { return }
+        // One that a reload takes out has no wire from those that stay: it waits only for others that go with it.
+        guard isShuttingDown, !isUrgent, model[agent].ranAtShutdown, isConfigured[agent] else { return }
         for other in specs.indices where isConfigured[other] && specs[other].startAfter.contains(id) {
             if model[other].ranAtShutdown, isAlive(other), model[other].state != .failed {
                 fail("\(id) is stopped before \(Self.names[other]), which fills its queues, is down")
