@@ -200,7 +200,8 @@ public struct DurableSender: Sendable {
         }
         let isNewReceiver = report.epoch > link.state.epoch
         if !isNewReceiver {
-            if report.applied < link.state.acked { return .stale }
+            // Below the floor it is not old but ignorant: it has not heard where it begins, and must be told.
+            if report.applied < link.state.acked, report.applied >= link.state.floor { return .stale }
         } else {
             link.state.epoch = report.epoch
             // A new receiver: what was on its way to the old one is gone.

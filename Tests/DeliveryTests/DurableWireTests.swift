@@ -57,6 +57,26 @@ import Wire
         return taken
     }
 
+    /// A consumer that was taken off a wire and put on again begins later than it thinks. Its own position is then below
+    /// where it begins, also to a sender that has heard that position before, in an earlier incarnation.
+    @Test func aConsumerThatHasNotHeardWhereItBeginsIsTold() throws {
+        var receiver = Self.receiver()
+        var first = Self.sender(1)
+        try Self.settle(&first, &receiver)
+        var without = Self.sender(2, first.state, consumers: [])
+        try Self.say(1, &without)
+        var third = Self.sender(3, without.state)
+        _ = try receiver.receive(try #require(third.hello(for: 0)))
+        let position = try #require(receiver.owed(isIdle: true))
+        receiver.didSend(position)
+        _ = try third.receive(position, at: Self.start)
+        var fourth = Self.sender(4, third.state)
+        try Self.settle(&fourth, &receiver)
+        try Self.say(1, &fourth)
+        #expect(try Self.settle(&fourth, &receiver) == [2])
+        #expect(fourth.unacked == 0)
+    }
+
     static func say(_ count: Int, _ sender: inout DurableSender) throws {
         for _ in 0..<count { sender.didJournal(upTo: sender.append(at: start)) }
     }

@@ -66,7 +66,7 @@ final class DeliverySimulator {
     var trace: [String] = []
     private var isOver = false
 
-    static let maxSteps = 60_000
+    static let maxSteps = 200_000
 
     init(seed: UInt64, defect: Defect? = nil) {
         self.seed = seed
