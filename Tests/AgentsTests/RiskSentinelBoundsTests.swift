@@ -43,6 +43,45 @@ import Wire
         #expect(try StateCoding.encode(again).count == bytes.count)
     }
 
+    /// Reservations as version 1 of the state coded them.
+    private struct OldReservations: Encodable {
+        struct Entry: Encodable {
+            var symbol = "BTCUSDT"
+            var side = Side.buy
+            var bound = Price("50000")!
+            var remaining = Quantity("2")!
+            var releaseAt = now + .seconds(5)
+            var openOrders = ["p1/1": Quantity("0.5")!]
+            var isPastEnd = false
+        }
+
+        struct Key: Encodable, Hashable {
+            var symbol = "BTCUSDT"
+            var isBuy = true
+        }
+
+        var open = ["p1": Entry(), "p2": Entry()]
+        var sums = [Key(): Quantity("4")!]
+        var openOrders = 2
+        var isConsistent = true
+    }
+
+    /// Whoever stopped the build before and starts this one keeps positions and reservations.
+    @Test func reservationsOfVersionOneAreRead() throws {
+        let bytes = try StateCoding.encode(["value": OldReservations()])
+        var old = try #require(try StateCoding.decode([String: Reservations].self, from: bytes)["value"])
+        #expect(old.pending("BTCUSDT", .buy) == Quantity("4"))
+        #expect(old.nextRelease == Self.now + .seconds(5) && old.open.count == 2 && old.isConsistent)
+        // After the approvals' end, what is reserved is what their orders can still do.
+        old.expire(at: Self.now + .seconds(6))
+        #expect(old.pending("BTCUSDT", .buy) == Quantity("1"))
+        old.note(order: "p1/1", of: "p1", leaves: .zero)
+        #expect(old.pending("BTCUSDT", .buy) == Quantity("0.5") && old.open.count == 1)
+        let again = try StateCoding.decode(
+            [String: Reservations].self, from: try StateCoding.encode(["value": old]))["value"]
+        #expect(again?.pending("BTCUSDT", .buy) == Quantity("0.5"))
+    }
+
     private static func fillAnswers(_ state: inout RiskSentinel.State) throws {
         for number in 0..<RiskSentinel.maximumAnswers {
             var sized = Sample.sized(name("p", number))

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Market
 import Wire
 
@@ -171,6 +172,46 @@ extension Reservations: Packable {
         isConsistent = try unpacker.bool()
         let next = try unpacker.instant()
         nextRelease = next == Instant(nanoseconds: .max) ? nil : next
+    }
+}
+
+extension Reservations {
+    /// As version 1 of the state had them: a container each, open orders by their ids.
+    private struct Unpacked: Decodable {
+        struct Entry: Decodable {
+            var symbol: String
+            var side: Side
+            var bound: Price
+            var remaining: Quantity
+            var releaseAt: Instant
+            var openOrders: [String: Quantity]
+            var isPastEnd: Bool
+        }
+
+        var open: [String: Entry]
+        var isConsistent: Bool
+    }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let data = try? container.decode(Data.self) {
+            var unpacker = Unpacker([UInt8](data))
+            try self.init(unpacking: &unpacker)
+            return
+        }
+        self.init()
+        let old = try container.decode(Unpacked.self)
+        for (id, entry) in old.open {
+            var reservation = Reservation(
+                symbol: entry.symbol, side: entry.side, bound: entry.bound, remaining: entry.remaining,
+                releaseAt: entry.releaseAt, isPastEnd: entry.isPastEnd)
+            for (order, leaves) in entry.openOrders { reservation.openOrders[RecentIDs.hash(order)] = leaves }
+            try add(reservation.remaining, reservation)
+            open[id] = reservation
+            openOrders += reservation.openOrders.count
+        }
+        isConsistent = old.isConsistent
+        nextRelease = open.values.lazy.filter { !$0.isPastEnd }.map(\.releaseAt).min()
     }
 }
 

@@ -1,3 +1,4 @@
+import AgentKit
 import Market
 import Wire
 
@@ -22,6 +23,12 @@ extension RiskSentinel {
             self.control = control
             self.incarnation = incarnation
         }
+    }
+
+    /// Version 1 had its reservations in another form, which they still read.
+    static func migrate(_ bytes: [UInt8], from version: Int) throws -> State {
+        guard version == 1 else { throw AgentFailure("this build reads the states of versions 1 and \(stateVersion)") }
+        return try StateCoding.decode(State.self, from: bytes)
     }
 
     /// The one decision on a proposal.
