@@ -32,8 +32,8 @@ import ZeroMQ
             // Another output, another consumer, a consumer that was replaced, a message, and a Hello.
             report("Crier.loose"), report("Stranger.out"), report("Crier.kept", "Stranger.in"),
             report(epoch: 0), try power.frame(9),
-            // A successor that has claimed no journal, and words that nobody says.
-            report(senderEpoch: 99), report(senderEpoch: .max), report(epoch: .max),
+            // Words that nobody says.
+            report(senderEpoch: .max), report(epoch: .max),
             DeliveryControl.hello(
                 DeliveryHello(
                     output: OutputID(port: "Crier.kept"), consumer: ConsumerID(port: "Keeper.in"), epoch: 9, kept: 9,
@@ -50,6 +50,36 @@ import ZeroMQ
         try power.askAgain()
         for number in 1...3 { #expect(try power.value(&power.kept) == Double(number), "and it is all still there") }
         #expect(shell.stop() == nil)
+    }
+
+    /// Whoever replaces an agent claims its journal first; without that, word of a successor is forged. An agent that had no
+    /// journal to begin from can't know: it ends, rather than go on unheard.
+    @Test func aSuccessorIsBelievedOnlyByWhoHasNoPast() throws {
+        let power = try PowerRoom()
+        defer { power.remove() }
+        let word = DeliveryControl.ack(
+            DeliveryReport(
+                output: OutputID(port: "Crier.kept"), consumer: ConsumerID(port: "Keeper.in"), epoch: 1,
+                senderEpoch: 99,
+                applied: 3)
+        ).frame(sentAt: Clock.now())
+        #expect(try power.begin().stop() == nil)
+        let shell = try power.start()
+        try power.keepUp()
+        #expect(try power.value(&power.kept) == -1, "of the first end")
+        try power.sayRaw(word)
+        try power.askAgain()
+        #expect(try power.value(&power.kept) == -1, "it goes on")
+        #expect(shell.stop() == nil)
+
+        let fresh = try PowerRoom()
+        defer { fresh.remove() }
+        let ending = try fresh.begin()
+        try fresh.sayRaw(word)
+        let reason = try #require(ending.join())
+        #expect(
+            reason.contains("was replaced by 99") && reason.contains("folder in the run directory is gone"), "\(reason)"
+        )
     }
 
     /// A message that can't be read is neither passed over nor asked for for ever: the agent ends and names it.

@@ -45,11 +45,13 @@ extension AgentShell {
     private var backlog: DurableBacklog? {
         guard let durable else { return nil }
         if isSaturated { return .saturated }
-        let (most, bytes, limit) = (laggard?.unacked ?? 0, keptBytes, durable.keptBytesLimit)
+        let (most, bytes, limit) = (mostUnacked, keptBytes, durable.keptBytesLimit)
         let reach = environment.deliveryLimits.reach
         if most >= reach || bytes >= limit / 2 { return .far }
         return most <= reach / 2 && bytes <= limit / 4 ? .small : nil
     }
+
+    private var mostUnacked: UInt64 { outputs.reduce(0) { max($0, $1.durable?.sender.unacked ?? 0) } }
 
     private var laggard: DurableSender? {
         outputs.compactMap { $0.durable?.sender }.max { $0.unacked < $1.unacked }

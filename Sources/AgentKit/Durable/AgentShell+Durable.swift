@@ -245,10 +245,16 @@ extension AgentShell {
             } catch {
                 // A replaced process may be told what is wrong only for itself: it ends as replaced.
                 try durable.journal.confirm()
-                if case DeliveryError.replaced = error {
+                if case DeliveryError.replaced = error, durable.hasPast {
                     // Whoever replaces this process claims its journal before it says a word.
                     durable.noteForged("\(control) tells of a successor that there is not")
                     continue
+                }
+                guard durable.hasPast else {
+                    throw AgentFailure(
+                        "\(error), or this agent's folder in the run directory is gone, with its journal and the number of its "
+                            + "incarnation: put it back, or move the journals of the whole fleet away to begin anew "
+                            + "(a risk agent then begins HALTED)")
                 }
                 throw AgentFailure("\(error)")
             }

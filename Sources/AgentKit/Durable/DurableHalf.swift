@@ -24,6 +24,8 @@ final class DurableHalf<A: Agent> {
     let pending: [(port: String, header: Header, frame: Frame)]
     /// Events that the recovery replayed.
     let replayed: UInt64
+    /// The journal had something to begin from. Without it, a peer that knows of later incarnations may well be right.
+    let hasPast: Bool
     /// Messages that will never reach a consumer, since it is not wired any more; one line for each such consumer.
     let forgotten: [String]
     /// Bytes of kept frames at which the agent is saturated.
@@ -103,6 +105,7 @@ final class DurableHalf<A: Agent> {
         keptBytesLimit = DurableLimits.keptBytes(journal: environment.journalBytes.total)
         pending = past.recovered.pending
         replayed = past.recovered.inputCount
+        hasPast = past.recovered.restore != nil
         sources = past.recovered.sources
         journal = DurableJournal(
             writer: past.writer,
