@@ -87,8 +87,8 @@ struct UpgradeCommand: ParsableCommand {
     var wait = UpgradeWatch.defaultSeconds
 
     func validate() throws {
-        guard wait >= 0, wait <= UpgradeWatch.maxSeconds else {
-            throw ValidationError("--wait takes 0 to \(Int(UpgradeWatch.maxSeconds)) seconds")
+        guard wait >= 1, wait <= UpgradeWatch.maxSeconds else {
+            throw ValidationError("--wait takes 1 to \(Int(UpgradeWatch.maxSeconds)) seconds")
         }
     }
 

@@ -10,8 +10,8 @@ struct UpgradeCheck: Sendable {
     private static let pauseUs: UInt32 = 5_000
     /// How long a program may stay open for writing: while it is copied, or while a process that was forked meanwhile
     /// has not executed anything yet (`ETXTBSY`).
-    static let busyLimitMs = 2_000
-    static let busyPauseMs = 10
+    /// Few tries, since each leaves descriptors behind in Foundation.
+    static let busyPausesMs = [10, 20, 40, 80, 160, 320, 640, 1_280]
 
     let program: String
     let configurationFile: String
@@ -24,7 +24,7 @@ struct UpgradeCheck: Sendable {
         let errors = Pipe()
         let process: Process
         do { process = try start(errors, pause: pause) } catch {
-            let reason = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+            let reason = Self.reason(error)
             if Self.isBusy(reason) {
                 return "\(program) is still being written; upgrade again when its copy is complete"
             }
@@ -55,24 +55,30 @@ struct UpgradeCheck: Sendable {
     }
 
     private func start(_ errors: Pipe, pause: (Int) -> Void) throws -> Process {
-        var waitedMs = 0
-        while true {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: program)
-            process.arguments = ["--config", configurationFile, "--check"]
-            process.standardInput = FileHandle.nullDevice
-            process.standardOutput = FileHandle.nullDevice
-            process.standardError = errors
-            do {
-                try process.run()
-                return process
-            } catch let error as NSError {
-                let reason = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
-                guard Self.isBusy(reason), waitedMs < Self.busyLimitMs else { throw error }
+        for pauseMs in Self.busyPausesMs {
+            do { return try launch(errors) } catch {
+                guard Self.isBusy(Self.reason(error)) else { throw error }
             }
-            pause(Self.busyPauseMs)
-            waitedMs += Self.busyPauseMs
+            pause(pauseMs)
         }
+        return try launch(errors)
+    }
+
+    private func launch(_ errors: Pipe) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = ["--config", configurationFile, "--check"]
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = errors
+        try process.run()
+        return process
+    }
+
+    /// What the system said, which Foundation wraps.
+    private static func reason(_ error: any Error) -> NSError {
+        let error = error as NSError
+        return error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
     }
 
     private static func isBusy(_ error: NSError) -> Bool {

@@ -97,7 +97,10 @@ public struct OrderAudit: Sendable {
             case let many: notes.append("\(many) messages with its \(name) are on record")
             }
         }
-        if count(.event) == 0 {
+        let hasMarketEvent = steps.contains {
+            $0.kind == .event && $0.hop.payload?.identifiers.proposal.isEmpty ?? true
+        }
+        if !hasMarketEvent {
             notes.append("the market event behind it has left the flight recorders")
         }
         var answered: Set<String> = []
