@@ -710,6 +710,7 @@ public nonisolated struct VenueVolume: Sendable {
 }
 
 /// 6. What a sense agent noticed. `value` is signed: above 0 speaks for a higher price.
+/// Without a confidence and a horizon above 0, and the data_origin of what it was made of, it counts for nothing.
 public nonisolated struct Signal: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
