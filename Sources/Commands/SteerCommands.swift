@@ -57,7 +57,11 @@ struct RestartCommand: ParsableCommand {
 struct ReloadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reload",
-        abstract: "Read the configuration again: all of it takes effect, or, when something is wrong, none.")
+        abstract: "Read the configuration again: all of it takes effect, or, when something is wrong, none.",
+        discussion: """
+            What stands under an agent's settings is the agent's own: it is told when the agent starts with it, and before that by \
+            `supervisor --check`.
+            """)
 
     @OptionGroup var socket: SocketOptions
 
