@@ -197,6 +197,7 @@ extension Reservations {
         if let data = try? container.decode(Data.self) {
             var unpacker = Unpacker([UInt8](data))
             try self.init(unpacking: &unpacker)
+            guard unpacker.isAtEnd else { throw UnpackError("the reservations are followed by further bytes") }
             return
         }
         self.init()

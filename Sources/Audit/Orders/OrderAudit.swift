@@ -103,12 +103,13 @@ public struct OrderAudit: Sendable {
         if !hasMarketEvent {
             notes.append("the market event behind it has left the flight recorders")
         }
+        let own = steps.filter { $0.kind != .event }
         var answered: Set<String> = []
-        for step in steps where step.kind != .event {
+        for step in own {
             if case .executionReport(let report) = step.hop.payload { answered.insert(report.orderID) }
         }
         var silent: Set<String> = []
-        for step in steps where step.kind != .event {
+        for step in own {
             if case .order(let order) = step.hop.payload, !answered.contains(order.orderID) {
                 silent.insert(order.orderID)
             }
