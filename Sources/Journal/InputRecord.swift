@@ -86,11 +86,7 @@ public struct PositionRecord: Equatable, Sendable {
         self.applied = applied
     }
 
-    public var bytes: [UInt8] {
-        [port, output.value, senderEpoch, applied].flatMap { word in
-            (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) }
-        }
-    }
+    public var bytes: [UInt8] { littleEndianBytes([port, output.value, senderEpoch, applied]) }
 
     public init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
@@ -113,9 +109,7 @@ public struct AcknowledgedRecord: Equatable, Sendable {
         self.sequence = sequence
     }
 
-    public var bytes: [UInt8] {
-        [port, sequence].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) } }
-    }
+    public var bytes: [UInt8] { littleEndianBytes([port, sequence]) }
 
     public init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
@@ -128,4 +122,8 @@ public struct AcknowledgedRecord: Equatable, Sendable {
         guard record.type == .acknowledged else { return nil }
         self.init(record.payload)
     }
+}
+
+private func littleEndianBytes(_ words: [UInt64]) -> [UInt8] {
+    words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) } }
 }
