@@ -98,6 +98,12 @@ final class CgroupTree {
         }
     }
 
+    /// No launcher, of ours or of a supervisor before, is in the leaf that we made: it can be removed once we leave it.
+    var isAloneInLeaf: Bool {
+        guard let leftGroup else { return true }
+        return CgroupFile.processes(of: "\(leftGroup)/\(leafName)").allSatisfy { $0 == getpid() }
+    }
+
     /// Removes the branches as far as they are empty, and leaves the hierarchy as it was found.
     func remove() {
         for branch in branches {

@@ -273,8 +273,10 @@ public final class Supervisor {
         // Nothing is being launched any more, so every child left is an orphan that hid from its agent's end.
         loop.afterBatch = {}
         launcher.close()
+        // A predecessor's launcher still keeps for us what nobody needs any more, if ours was not ready before this.
+        launcher.isReady()
         _ = try loop.run(untilMs: Self.lastOrphansMs) {
-            if containment.collectOrphans(living: true) { return true }
+            if containment.collectOrphans(living: true), groups.tree.isAloneInLeaf { return true }
             loop.schedule(afterMs: 5) {}
             return false
         }
