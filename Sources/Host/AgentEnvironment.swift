@@ -34,6 +34,7 @@ enum AgentEnvironment {
         environment["QP_DEADMAN_USEC"] =
             manifest.onSupervisorLoss == .stop ? "0" : String(manifest.deadManMs * 1_000)
         environment["QP_LINK"] = OperatorPort.linkPath(runDirectory: runDirectory)
+        environment["QP_MEMORY_LIMIT"] = manifest.limits.memory.map { String($0.bytes) }
         environment["WATCHDOG_USEC"] = manifest.watchdogMs.map { String($0 * 1_000) }
         return environment
     }

@@ -206,6 +206,16 @@ struct SupervisorLifeTests {
         #expect(try rig.stop() == 0)
     }
 
+    @Test func anAgentIsToldItsMemoryLimit() throws {
+        let rig = try SupervisorRig()
+        let script = "#!/bin/sh\necho \"limit ${QP_MEMORY_LIMIT-none}\"; exec sleep 1000\n"
+        try rig.agent("Limited", script, manifest: #""limits": { "memory": "64M" }"#)
+        try rig.agent("Free", script)
+        try rig.start()
+        try rig.waitForLine("limit 67108864", of: "Limited")
+        try rig.waitForLine("limit none", of: "Free")
+    }
+
     @Test func listenersOfBoundPortsArriveFromDescriptorThreeOn() throws {
         let rig = try SupervisorRig(
             #""pipelines": { "main": { "wires": { "Sink.items": "Source.items" } } }"#)

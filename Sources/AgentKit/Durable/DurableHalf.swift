@@ -102,7 +102,8 @@ final class DurableHalf<A: Agent> {
         _ outputs: [OutputWire], at now: Instant, startedUnixNs: Int64
     ) throws {
         support = past.support
-        keptBytesLimit = DurableLimits.keptBytes(journal: environment.journalBytes.total)
+        keptBytesLimit = DurableLimits.keptBytes(
+            journal: environment.journalBytes.total, memory: environment.memoryLimit)
         pending = past.recovered.pending
         replayed = past.recovered.inputCount
         hasPast = past.recovered.restore != nil

@@ -16,9 +16,18 @@ enum DurableLimits {
     /// snapshots than for what they are of.
     static func mostBytesPerSnapshot(journal total: Int) -> Int { total / 8 }
     /// Bytes of frames kept for consumers at which an agent is saturated (64 MB in a journal of 256 MB); at half of it, it is
-    /// full. At most so many and one event's are in a snapshot: two snapshots and what is between them fit into the journal. An
-    /// agent that starts with 64 MB of them takes 407 MB for a moment (measured).
-    static func keptBytes(journal total: Int) -> Int { total / 4 }
+    /// full. At most so many and one event's are in a snapshot: two snapshots and what is between them fit into the journal.
+    ///
+    /// An agent that starts with 64 MB of them takes 407 MB for a moment (measured). So one with a memory limit keeps an eighth
+    /// of what is above `restingMemory`: it would else be killed for its memory each time it starts.
+    static func keptBytes(journal total: Int, memory limit: Int?) -> Int {
+        guard let limit else { return total / 4 }
+        return min(total / 4, max(leastKeptBytes, (limit - restingMemory) / 8))
+    }
+    /// What an agent takes that keeps nothing, in bytes: 14 to 30 MB (measured).
+    static let restingMemory = 32 << 20
+    /// However small its limit: less would stop it for one slow consumer.
+    static let leastKeptBytes = 1 << 20
     /// Messages that are named where some are given up; of the others there is a count.
     static let namedLosses = 4
 }

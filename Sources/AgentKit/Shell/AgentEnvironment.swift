@@ -19,6 +19,8 @@ struct AgentEnvironment {
     var link: String?
     /// How long to work on without a supervisor (`QP_DEADMAN_USEC`); nil: for ever.
     var deadMan: Nanoseconds?
+    /// Bytes that it may use (`QP_MEMORY_LIMIT`); nil: as many as there are.
+    var memoryLimit: Int?
     /// nil without a supervisor.
     var role: AgentRole?
     /// The keys of the order path (`QP_KEYS_FD`); nil: this agent gets none.
@@ -60,6 +62,7 @@ struct AgentEnvironment {
         watchdog = environment["WATCHDOG_USEC"].flatMap { Int64($0) }.map { Nanoseconds.microseconds($0) }
         link = environment["QP_LINK"]
         deadMan = environment["QP_DEADMAN_USEC"].flatMap { Int64($0) }.map { Nanoseconds.microseconds($0) }
+        memoryLimit = environment["QP_MEMORY_LIMIT"].flatMap { Int($0) }
         role = environment["QP_ROLE"].flatMap(AgentRole.init)
         keysDescriptor = environment["QP_KEYS_FD"].flatMap { Int32($0) }
         self.arguments = arguments
