@@ -353,6 +353,21 @@ int qp_pidfd_has_ended(int pidfd) {
 
 int qp_bind_unix_datagram(const char *path) { return bound_unix(path, SOCK_DGRAM); }
 
+int qp_send_notification(const char *path, const char *text) {
+    struct sockaddr_un address;
+    if (unix_address(path, &address) == -1) return -1;
+    size_t length = offsetof(struct sockaddr_un, sun_path) + strlen(path);
+    // An abstract name ends with the address; that of a file ends with a NUL.
+    if (address.sun_path[0] == '@') address.sun_path[0] = 0;
+    else length++;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd == -1) return -1;
+    ssize_t sent = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, (socklen_t)length);
+    if (sent == -1) return closing(fd);
+    close(fd);
+    return 0;
+}
+
 int qp_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
 int qp_connect_unix(const char *path) {

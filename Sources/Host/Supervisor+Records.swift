@@ -38,15 +38,18 @@ extension Supervisor {
             }
             agent?.log.note(message, of: incarnation)
             greetOnce()
+            serviceManager.fleetChanged()
             hooks.transition(transition)
         }
     }
 
     /// When everybody has started, or failed to: what a newcomer can do next.
-    private func greetOnce() {
+    func greetOnce() {
         guard !hasGreeted else { return }
         let states = fleet.snapshot().map(\.state)
-        guard !states.contains(.starting), states.contains(.running) else { return }
+        guard !states.contains(.starting) else { return }
+        serviceManager.ready()
+        guard states.contains(.running) else { return }
         hasGreeted = true
         // Starting needs half of Foundation, serving very little of it: what only the start touched is given back.
         loop.schedule(afterMs: Self.settleMs) { _ = qp_release_program_pages() }
@@ -54,6 +57,9 @@ extension Supervisor {
         console.line(
             "\(running) of \(states.count) agents run; look at them with `agentctl status`, Ctrl-C stops them in order")
     }
+
+    /// What an ordered stop takes if each agent has to be killed in the end and each waits for the one before.
+    var longestStopMs: Int64 { agents.values.reduce(0) { $0 + Int64($1.plan.manifest.stop.timeoutMs) } }
 
     func announce(escalation group: GroupID, _ culprit: AgentID, _ stopped: [AgentID]) {
         let names = stopped.map(\.name).joined(separator: ", ")

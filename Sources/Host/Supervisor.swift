@@ -70,6 +70,7 @@ public final class Supervisor {
     var control: ControlServer!
     var signalSource: Signals!
     var certificates: CertificateQueue!
+    var serviceManager: ServiceManager!
     var fleet: Fleet
     var dropIns: DropIns
     var feedback: Set<Graph.Edge>
@@ -164,6 +165,11 @@ public final class Supervisor {
         loop.afterBatch = { [unowned self] in buryOrphans() }
         exits.heldBack = { [unowned self] in heldBack($0, by: $1) }
         certificates = CertificateQueue(loop: loop) { [unowned self] in record(kind: "supervisor", message: $0) }
+        serviceManager = ServiceManager(
+            environment: inheritedEnvironment, pid: getpid(), loop: loop
+        ) { [unowned self] in
+            ServiceManager.line(fleet.snapshot().map { ($0.id.name, $0.state) })
+        }
     }
 
     /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it.
@@ -175,6 +181,7 @@ public final class Supervisor {
         launcher.warmUp()
         beginWatching()
         submit(.boot)
+        greetOnce()
         try loop.run()
         return try end()
     }
@@ -207,6 +214,7 @@ public final class Supervisor {
             let event = inbox[next]
             next += 1
             var effects: [FleetEffect] = []
+            if case .shutdown = event { serviceManager.stopping(limitMs: longestStopMs) }
             fleet.handle(event, at: EventLoop.now(), jitter: random.next(), into: &effects)
             // What is decided is on record before it is done, and what was done before the next thing is decided.
             let touched = Set(effects.compactMap(\.agent) + [event.commanded].compactMap { $0 })
