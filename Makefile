@@ -6,6 +6,7 @@
 #   make bench                    latency and throughput beside bare libzmq, durability and approvals, spawn to ready
 #   make bench-supervision        this supervisor beside runit, s6 and supervisord
 #   make test-cgroups             the tests of limits and trees on cgroup v2 alone, in a user-mode Linux
+#   make test-systemd             the README's unit under systemd in a user-mode Linux
 #   make soak                     a million simulated fault histories of the supervisor's core
 #   make soak-wires               200,000 simulated fault histories of durable wires
 #   make soak-orders              the order path under kill -9 and SIGSTOP (QP_STORM_SEED, _PROPOSALS, _KILLS, _ZOMBIES)
@@ -14,7 +15,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: run test build bench bench-supervision test-cgroups soak soak-wires soak-orders model lint format proto clean deps
+.PHONY: run test build bench bench-supervision test-cgroups test-systemd soak soak-wires soak-orders model lint format proto clean deps
 
 # Colours or none, as the terminal has it, would be another build to SwiftPM, and make everything anew.
 SWIFT_BUILD := swift build --no-color-diagnostics
@@ -48,6 +49,11 @@ test-cgroups: deps
 	$(SWIFT_BUILD) --build-tests
 	@.ci/deps user-mode-linux iproute2
 	.ci/test-cgroups
+
+# The README's unit, killed and hung, in a Debian of its own under .build (downloads 100 MB once). Needs root.
+test-systemd: build
+	@.ci/deps user-mode-linux debootstrap
+	.ci/test-systemd
 
 bench: build
 	.build/release/bench
