@@ -100,7 +100,7 @@ enum StatusTable {
     static func exit(_ exit: Wire.ExitStatus) -> String {
         let how = exit.signal ?? exit.code.map { "exit \($0)" } ?? ""
         switch exit.cause {
-        case .exit, .signal: return how
+        case .exit, .signal: return how.isEmpty ? "unknown" : how
         case .memory, .watchdog, .startupTimeout, .execFailed, .operator:
             return how.isEmpty ? exit.cause.rawValue : "\(exit.cause.rawValue) \(how)"
         }

@@ -117,7 +117,8 @@ public struct Epitaph: Hashable, Sendable {
             )
         case .notSpawned, .signalled, .unknown:
             return (
-                "\(agent) ended \(after) while no supervisor was looking; how is not known.",
+                "\(agent) ended \(after), how is not known: it was started by a supervisor that is gone, and this kernel "
+                    + "tells nobody else (Linux 6.15 and newer do).",
                 "`agentctl logs \(agent)` has what it said."
             )
         }

@@ -74,7 +74,9 @@ import Wire
             ),
             (epitaph(.exit, .survives), "A could not be killed: its processes survive SIGKILL.", "state D"),
             (
-                epitaph(.exit, .unknown), "A ended after 3 s while no supervisor was looking; how is not known.",
+                epitaph(.exit, .unknown),
+                "A ended after 3 s, how is not known: it was started by a supervisor that is gone, and this kernel tells "
+                    + "nobody else (Linux 6.15 and newer do).",
                 "agentctl logs"
             ),
         ]

@@ -42,6 +42,11 @@ import Wire
                 ])
     }
 
+    @Test func anEndThatNobodySawIsNotLeftOut() {
+        let unseen = Wire.ExitStatus(cause: .exit, signal: nil, code: nil, at: "t", lastLog: [])
+        #expect(StatusTable.exit(unseen) == "unknown")
+    }
+
     @Test func thoseNamedAreShownAlone() throws {
         let selected = try StatusLook.select(["Guardian.ai"], of: Self.report)
         #expect(selected.agents.map(\.name) == ["Guardian.ai"])
