@@ -234,6 +234,8 @@ static void become_agent(const struct plan *plan) {
     take_user(plan, status);
     renounce_privileges(plan, status);
     if (chdir(plan->directory) == -1) fail(status, QP_STAGE_DIRECTORY, errno);
+    // After the user, whose change would take it back.
+    if (plan->head->flags & QP_LAUNCH_PASSING) (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     execute(plan);
     fail(status, QP_STAGE_EXEC, errno);
 }
@@ -284,7 +286,7 @@ static int understand(struct request *request, size_t length, int *fds, int fd_c
 
 /// What a successor of the supervisor will want to have of the process that was just made.
 static void keep(const struct plan *plan, pid_t pid, int pidfd) {
-    if (!qp_keeper_is_open() || pidfd == -1) return;
+    if (!qp_keeper_is_open() || pidfd == -1 || plan->head->flags & QP_LAUNCH_PASSING) return;
     struct qp_kept kept = {
         .magic = QP_KEEPER_MAGIC,
         .pid = pid,

@@ -20,6 +20,8 @@ public struct LaunchRequest: Sendable {
     public var incarnation: UInt64 = 0
     /// What the process gets when the supervisor is gone; 0: nothing.
     public var orphanSignal: Int32 = 0
+    /// No agent at work: no successor of the supervisor takes it over, and it dies with the supervisor.
+    public var isPassing = false
     /// Absolute path.
     public var executable: String
     /// argv from the program's own name on; never empty.
@@ -128,6 +130,7 @@ public struct LaunchRequest: Sendable {
             | (joinsNetwork ? QP_LAUNCH_JOIN_NETWORK.rawValue : 0)
             | (user != nil ? QP_LAUNCH_SET_USER.rawValue : 0)
             | (nice != nil ? QP_LAUNCH_SET_NICE.rawValue : 0)
+            | (isPassing ? QP_LAUNCH_PASSING.rawValue : 0)
         head.umask = umask
         head.nice = nice ?? 0
         head.oom_score_adj = oomScoreAdjustment

@@ -30,6 +30,7 @@ enum qp_launch_flag {
     QP_LAUNCH_SET_USER = 16,     ///< `uid`, `gid` and `groups` are to be taken on
     QP_LAUNCH_RECORD_BIRTH = 32,  ///< otherwise the file for its birth is any descriptor, and stays untouched
     QP_LAUNCH_SET_NICE = 64,      ///< otherwise it runs at the supervisor's own, which it may not be allowed to set
+    QP_LAUNCH_PASSING = 128,      ///< no agent at work: the keeper need not know of it, and it dies with the supervisor
 };
 
 /// Where a launch failed.
