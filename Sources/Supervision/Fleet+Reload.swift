@@ -74,6 +74,18 @@ extension Fleet {
         turn.effects.append(.reply(command, .reloaded(summary)))
     }
 
+    /// Agents that a reload to `fleet` would start with something they have not run with: newcomers, those that need a new
+    /// process, and those that could not or should not run before. Whoever has a fault that is known already is not
+    /// among them.
+    public func untried(in fleet: FleetSpec) -> [AgentID] {
+        fleet.agents.filter { spec in
+            guard spec.isRunnable else { return false }
+            guard let slot = index[spec.id], !slots[slot].isRemoved else { return true }
+            let old = slots[slot].machine.spec
+            return old.needsNewProcess(for: spec) || (spec.enabled && !old.enabled)
+        }.map(\.id)
+    }
+
     private func added(_ spec: AgentSpec, _ turn: inout Turn) -> AgentMachine {
         var machine = machine(for: spec, at: turn.now)
         guard case .up = phase, case .stopped(.neverStarted) = machine.phase else { return machine }
