@@ -59,8 +59,9 @@ struct ReloadCommand: ParsableCommand {
         commandName: "reload",
         abstract: "Read the configuration again: all of it takes effect, or, when something is wrong, none.",
         discussion: """
-            What stands under an agent's settings is the agent's own: it is told when the agent starts with it, and before that by \
-            `supervisor --check`.
+            Agents built on AgentKit that are new or changed are asked first whether they could work with their settings, as by \
+            `supervisor --check`; nobody is stopped before they all have agreed. Ends when they have answered (at most 120 s, or as \
+            long again behind another reload): 0 when it is in force, 1 when it was refused.
             """)
 
     @OptionGroup var socket: SocketOptions

@@ -11,6 +11,8 @@ struct CommandTable {
         let requestID: RequestID?
         /// Agents in the order they were named.
         let agents: [String]
+        /// Others who asked for the same, and get the same answer.
+        var companions: [Pending] = []
         var waiting: Int
         var failures: [String] = []
 
@@ -20,6 +22,14 @@ struct CommandTable {
             self.requestID = requestID
             self.agents = agents
             waiting = Swift.max(1, agents.count)
+        }
+
+        func answer(_ report: CommandReport) {
+            for asker in [self] + companions { asker.client?.answer(asker.requestID, report) }
+        }
+
+        func refuse(_ error: ControlError) {
+            for asker in [self] + companions { asker.client?.refuse(asker.requestID, error) }
         }
     }
 

@@ -15,10 +15,24 @@ struct DropIns {
     var changed: Set<String> = []
     /// Entries that can't be taken over without harm to the whole, and why.
     var rejected: [String: String] = [:]
+    /// Agents that can't work with what has changed, by name: the reason for their entry's rejection.
+    var refused: [String: Refusal] = [:]
     var watch: DropInWatch
     var kernel: AgentsWatch?
     var timer: EventLoop.Timer?
     var timerAt = Instant.zero
+
+    /// What an agent said when it was asked whether it could be launched so.
+    struct Answer: Equatable {
+        let fingerprint: UInt64
+        /// Empty: it could.
+        let problems: [String]
+    }
+
+    struct Refusal: Equatable {
+        let entry: String
+        let answer: Answer
+    }
 
     init(record: ConfigurationRecord, plan: Wire.FleetPlan) {
         self.record = record

@@ -72,45 +72,76 @@ extension Supervisor {
         return qp_get_rlimit(0, resource, &soft, &hard) == 0 ? hard : 0
     }
 
-    /// Reads the configuration again. Any error: nothing changes, and the asker (or the event log) hears them all.
-    func reload(for request: CommandTable.Pending?) {
-        let request = request ?? CommandTable.Pending(verb: "reload", client: nil, requestID: nil, agents: [])
+    /// A configuration as it was read once, and what it means.
+    struct Candidate {
+        let plan: Wire.FleetPlan
+        let record: ConfigurationRecord
+        /// The programs as they are to count.
+        let stamps: [String: ExecutableStamp]
+        let spec: FleetSpec
+        let feedback: Set<Graph.Edge>
+    }
+
+    func candidate(
+        _ plan: Wire.FleetPlan, from record: ConfigurationRecord, _ stamps: [String: ExecutableStamp]
+    ) throws(FleetSpecError) -> Candidate {
+        let reading = try FleetSpec.reading(plan) { agent in
+            LaunchFingerprint.of(
+                agent, wiring: plan.graph.wiring(for: agent.name, runDirectory: runDirectory.path),
+                stamp: stamps[agent.name])
+        }
+        return Candidate(
+            plan: plan, record: record, stamps: stamps, spec: reading.spec, feedback: reading.feedback)
+    }
+
+    /// Reads the configuration again, and asks the agents that have changed. Any error: nothing changes, and whoever asked
+    /// (or the event log) hears them all. Ends its turn.
+    func reload(for request: CommandTable.Pending) {
         let record = ConfigurationRecord(HostConfigurationSource())
         switch Wire.FleetPlan.load(options, from: record) {
-        case .failure(let errors): refuse(request, errors.errors.map(\.description), .invalidConfiguration)
+        case .failure(let errors):
+            refuse(request, errors.errors.map(\.description), .invalidConfiguration)
+            endTurn()
         case .success(let next):
             guard next.configuration.runDirectory == plan.configuration.runDirectory else {
-                let message = "runDirectory can't change while the supervisor runs; restart it"
-                return refuse(request, [message], .refused)
+                refuse(request, ["runDirectory can't change while the supervisor runs; restart it"], .refused)
+                return endTurn()
             }
-            if take(next, from: record, ExecutableStamp.all(of: next), request) {
-                dropIns.rejected = [:]
-                dropIns.changed = []
+            do {
+                let candidate = try candidate(next, from: record, ExecutableStamp.all(of: next))
+                ask(untried(in: candidate)) { [unowned self] refusals in
+                    conclude(candidate, request, refusals)
+                    endTurn()
+                }
+            } catch {
+                refuse(request, ["\(error)"], .invalidConfiguration)
+                endTurn()
             }
         }
     }
 
-    /// Puts a plan in force, as a whole or not at all.
-    ///
-    /// - Parameter stamps: the programs as they are to count.
+    private func conclude(_ candidate: Candidate, _ request: CommandTable.Pending, _ refusals: [SettingsRefusal]) {
+        guard refusals.isEmpty else {
+            return refuse(request, refusals.flatMap(\.lines), .invalidConfiguration)
+        }
+        if take(candidate, request) {
+            dropIns.rejected = [:]
+            dropIns.refused = [:]
+            dropIns.changed = []
+        }
+    }
+
+    /// Puts a configuration in force, as a whole or not at all.
     @discardableResult
-    func take(
-        _ next: Wire.FleetPlan, from record: ConfigurationRecord, _ stamps: [String: ExecutableStamp],
-        _ request: CommandTable.Pending
-    ) -> Bool {
+    func take(_ next: Candidate, _ request: CommandTable.Pending) -> Bool {
         let previous = (plan, feedback)
         do {
-            let reading = try FleetSpec.reading(next) { agent in
-                LaunchFingerprint.of(
-                    agent, wiring: next.graph.wiring(for: agent.name, runDirectory: runDirectory.path),
-                    stamp: stamps[agent.name])
-            }
-            plan = next
-            feedback = reading.feedback
+            plan = next.plan
+            feedback = next.feedback
             try installAgents()
-            dropIns.record = record
-            dropIns.stamps = stamps
-            submit(.reload(commands.register(request, agent: nil), reading.spec))
+            dropIns.record = next.record
+            dropIns.stamps = next.stamps
+            submit(.reload(commands.register(request, agent: nil), next.spec))
             sockets.close(exceptFor: agents.values.map(\.wiring))
         } catch {
             (plan, feedback) = previous
@@ -134,14 +165,14 @@ extension Supervisor {
         dropIns.kernel?.follow(plan.agents)
     }
 
-    private func refuse(_ request: CommandTable.Pending, _ errors: [String], _ code: ControlErrorCode) {
+    func refuse(_ request: CommandTable.Pending, _ errors: [String], _ code: ControlErrorCode) {
         let message =
             errors.count == 1
             ? errors[0] : "\(errors.count) errors, nothing was changed: \(errors.joined(separator: "; "))"
         record(kind: "reload", message: "reload refused: \(message)")
         console.line("reload refused: \(message)")
         let data = JSONValue.array(errors.map { .string($0) })
-        request.client?.refuse(request.requestID, ControlError(code, message, data: data))
+        request.refuse(ControlError(code, message, data: data))
     }
 
     func reloaded(_ request: CommandTable.Pending, _ summary: ReloadSummary) {
@@ -156,6 +187,6 @@ extension Supervisor {
         record(kind: "reload", message: message)
         console.line("reload: \(message)")
         let names = (summary.added + summary.removed + summary.relaunched + summary.adjusted).map(\.name)
-        request.client?.answer(request.requestID, CommandReport(message: message, agents: names))
+        request.answer(CommandReport(message: message, agents: names))
     }
 }

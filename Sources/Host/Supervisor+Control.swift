@@ -13,7 +13,7 @@ extension Supervisor {
         case .stop(let names): order("stop", names, request, client) { .stop($0, $1) }
         case .restart(let names): order("restart", names, request, client) { .restart($0, $1) }
         case .reload:
-            reload(for: CommandTable.Pending(verb: "reload", client: client, requestID: request.id, agents: []))
+            requestReload(for: CommandTable.Pending(verb: "reload", client: client, requestID: request.id, agents: []))
         case .upgrade:
             upgrade(for: CommandTable.Pending(verb: "upgrade", client: client, requestID: request.id, agents: []))
         case .shutdown:
@@ -63,13 +63,12 @@ extension Supervisor {
     private func answer(_ request: CommandTable.Pending, isShutDown: Bool) {
         guard request.failures.isEmpty else {
             let message = request.failures.joined(separator: "; ")
-            request.client?.refuse(request.requestID, ControlError(isShutDown ? .shuttingDown : .refused, message))
-            return
+            return request.refuse(ControlError(isShutDown ? .shuttingDown : .refused, message))
         }
         let message =
             request.agents.isEmpty
             ? "everything is stopped" : request.agents.map(describe(agent:)).joined(separator: "; ")
-        request.client?.answer(request.requestID, CommandReport(message: message, agents: request.agents))
+        request.answer(CommandReport(message: message, agents: request.agents))
     }
 
     private func describe(agent name: String) -> String {

@@ -49,7 +49,7 @@ extension Supervisor {
         dropIns.timer = loop.schedule(at: deadline) { [unowned self] in
             dropIns.timer = nil
             let settled = dropIns.watch.take(at: EventLoop.now())
-            if !settled.isEmpty { look(at: settled) }
+            if !settled.isEmpty { requestLook(at: settled) }
             armDropIns()
         }
     }
@@ -73,7 +73,16 @@ extension Supervisor {
 
     // MARK: A look
 
-    private func look(at settled: DropInWatch.Settled) {
+    /// Ends the turn.
+    func look(at settled: DropInWatch.Settled) {
+        let fresh = findFresh(settled)
+        guard !fresh.isEmpty else { return endTurn() }
+        // What was in the way of a rejected one may be gone now.
+        takeOver(fresh.union(dropIns.rejected.keys))
+    }
+
+    /// Entries that are to be read anew.
+    private func findFresh(_ settled: DropInWatch.Settled) -> Set<String> {
         let directory = plan.configuration.agentsDirectory
         let present: Set<String>
         do throws(ConfigurationSourceError) {
@@ -81,7 +90,12 @@ extension Supervisor {
             present = Set(entries.map(\.name).filter { !TemporaryNames.contains($0) })
         } catch {
             // Not a reason to stop anybody: the directory may be on its way back.
-            return tell(dropIn: "\(directory) can't be read, nothing is changed: \(error)")
+            tell(dropIn: "\(directory) can't be read, nothing is changed: \(error)")
+            return []
+        }
+        // What somebody has touched is asked about again, as far as it still differs.
+        dropIns.refused = dropIns.refused.filter {
+            !settled.isEverything && !settled.entries.contains($0.value.entry) && present.contains($0.value.entry)
         }
         let known = Dictionary(grouping: plan.agents, by: \.entry)
         let seen = settled.isEverything ? present.union(known.keys) : settled.entries
@@ -98,12 +112,13 @@ extension Supervisor {
             let isChanged = noteChanges(of: agents)
             if agents.contains(where: isAiling) || (isChanged && plan.configuration.watch.restartsChanged) {
                 fresh.insert(entry)
+            } else if !isChanged {
+                // It is again what runs.
+                dropIns.rejected[entry] = nil
             }
         }
         dropIns.rejected = dropIns.rejected.filter { present.contains($0.key) }
-        guard !fresh.isEmpty else { return }
-        // What was in the way of a rejected one may be gone now.
-        takeOver(fresh.union(dropIns.rejected.keys))
+        return fresh
     }
 
     /// Notes whether these agents would be others if they were started from the disk.
@@ -130,70 +145,135 @@ extension Supervisor {
     // MARK: Taking over
 
     /// Takes over these entries as they are on the disk now, and nothing else. One that would harm the whole (a second
-    /// agent of one name, a way around risk) is left out, and shown with its reason; the others are taken.
+    /// agent of one name, a way around risk) or whose agent can't work with its settings is left out, and shown with its
+    /// reason; the others are taken. Ends the turn.
     private func takeOver(_ entries: Set<String>) {
-        var accepted: (plan: Wire.FleetPlan, record: ConfigurationRecord)?
-        var taken: Set<String> = []
-        var reasons: [String: String] = [:]
-        func attempt(_ names: ArraySlice<String>) {
-            let wanted = taken.union(names)
-            let record = ConfigurationRecord(
-                holding: dropIns.record, butFresh: wanted, in: plan.configuration.agentsDirectory)
-            switch loadChecked(record) {
-            case .success(let next):
-                accepted = (next, record)
-                taken = wanted
-                for name in names { reasons[name] = nil }
-            case .failure(let reason) where names.count == 1: reasons[names.first ?? ""] = reason.description
-            case .failure:
-                let middle = names.startIndex + names.count / 2
-                attempt(names[..<middle])
-                attempt(names[middle...])
-            }
-        }
         // Those that go before those that come: a name may move from one folder to another.
         let going = Set(plan.agents.map(\.entry))
         let order = entries.sorted { (going.contains($0) ? 0 : 1, $0) < (going.contains($1) ? 0 : 1, $1) }
-        attempt(order[...])
-        for (entry, reason) in reasons.sorted(by: { $0.key < $1.key }) where dropIns.rejected[entry] != reason {
+        var answers: [String: DropIns.Answer] = [:]
+        for (agent, refusal) in dropIns.refused { answers[agent] = refusal.answer }
+        select(DropInSelection(order), nil, answers)
+    }
+
+    /// - Parameters:
+    ///   - accepted: the last candidate that was good.
+    ///   - answers: what agents have said already, so that each is asked once of one thing.
+    private func select(
+        _ begun: DropInSelection, _ begunAccepted: Candidate?, _ answers: [String: DropIns.Answer]
+    ) {
+        var selection = begun
+        var accepted = begunAccepted
+        while let wanted = selection.candidate {
+            let next: Candidate
+            switch loadChecked(wanted) {
+            case .failure(let reason):
+                selection.refuse(reason.description)
+                continue
+            case .success(let loaded): next = loaded
+            }
+            let prints = Dictionary(
+                next.spec.agents.map { ($0.id.name, $0.launchFingerprint) }, uniquingKeysWith: { first, _ in first })
+            let questions = untried(in: next)
+            let open = questions.filter { answers[$0.agent]?.fingerprint != prints[$0.agent] }
+            if open.isEmpty {
+                let refusals = questions.compactMap { question in
+                    answers[question.agent].flatMap {
+                        $0.problems.isEmpty ? nil : SettingsRefusal(agent: question.agent, problems: $0.problems)
+                    }
+                }
+                if refusals.isEmpty {
+                    selection.accept()
+                    accepted = next
+                } else {
+                    selection.refuse(because: note(refusals, prints, in: next.plan))
+                }
+                continue
+            }
+            return ask(open) { [unowned self, selection, accepted] refusals in
+                var known = answers
+                for question in open {
+                    let problems = refusals.first { $0.agent == question.agent }?.problems ?? []
+                    known[question.agent] = DropIns.Answer(
+                        fingerprint: prints[question.agent] ?? 0, problems: problems)
+                }
+                select(selection, accepted, known)
+            }
+        }
+        conclude(selection, accepted)
+        endTurn()
+    }
+
+    /// Keeps the agents' words, and says by entry why it is left out.
+    private func note(
+        _ refusals: [SettingsRefusal], _ prints: [String: UInt64], in plan: Wire.FleetPlan
+    ) -> [String: String] {
+        var reasons: [String: String] = [:]
+        for refusal in refusals {
+            guard let entry = plan[refusal.agent]?.entry else { continue }
+            reasons[entry] = [reasons[entry], refusal.text].compactMap { $0 }.joined(separator: "; ")
+            dropIns.refused[refusal.agent] = DropIns.Refusal(
+                entry: entry,
+                answer: DropIns.Answer(fingerprint: prints[refusal.agent] ?? 0, problems: refusal.problems))
+        }
+        return reasons
+    }
+
+    private func conclude(_ selection: DropInSelection, _ accepted: Candidate?) {
+        for (entry, reason) in selection.reasons.sorted(by: { $0.key < $1.key })
+        where dropIns.rejected[entry] != reason {
             tell(dropIn: "\(entry) is not taken: \(reason)", agent: entry)
         }
-        dropIns.rejected = reasons
+        dropIns.rejected = selection.reasons
+        dropIns.refused = dropIns.refused.filter { selection.reasons[$0.value.entry] != nil }
         guard let accepted else { return }
-        let untouched = plan.agents.filter { !taken.contains($0.entry) }.map(\.name)
-        let stamps = ExecutableStamp.all(of: accepted.plan)
-            .merging(dropIns.stamps.filter { untouched.contains($0.key) }) { $1 }
-        guard accepted.plan.agents != plan.agents || stamps != dropIns.stamps else {
+        guard accepted.plan.agents != plan.agents || accepted.stamps != dropIns.stamps else {
             dropIns.record = accepted.record
             return
         }
-        let request = CommandTable.Pending(verb: "reload", client: nil, requestID: nil, agents: [])
-        take(accepted.plan, from: accepted.record, stamps, request)
+        take(accepted, CommandTable.Pending(verb: "reload", client: nil, requestID: nil, agents: []))
     }
 
     private struct Reason: Error, CustomStringConvertible {
         let description: String
     }
 
-    private func loadChecked(_ record: ConfigurationRecord) -> Result<Wire.FleetPlan, Reason> {
+    private func loadChecked(_ wanted: Set<String>) -> Result<Candidate, Reason> {
+        let record = ConfigurationRecord(
+            holding: dropIns.record, butFresh: wanted, in: plan.configuration.agentsDirectory)
         switch Wire.FleetPlan.load(options, from: record) {
         case .failure(let errors): return .failure(Reason(description: errors.errors[0].description))
         case .success(let next):
             if let error = PlanCheck.fleetErrors(next).first { return .failure(Reason(description: error)) }
-            return .success(next)
+            let untouched = plan.agents.filter { !wanted.contains($0.entry) }.map(\.name)
+            let stamps = ExecutableStamp.all(of: next)
+                .merging(dropIns.stamps.filter { untouched.contains($0.key) }) { $1 }
+            do {
+                return .success(try candidate(next, from: record, stamps))
+            } catch {
+                return .failure(Reason(description: "\(error)"))
+            }
         }
     }
 
     // MARK: Shown
 
-    /// Entries that are no agents because they can't be: `failed`, with the reason.
+    /// Entries that are no agents because they can't be: `failed`, with the reason. What an agent refuses that is one is told in
+    /// its own row.
     func rejectedDropIns() -> [AgentStatus] {
-        dropIns.rejected.sorted { $0.key < $1.key }.map { entry, reason in
+        let told = Set(dropIns.refused.filter { plan[$0.key]?.entry == $0.value.entry }.map(\.value.entry))
+        return dropIns.rejected.filter { !told.contains($0.key) }.sorted { $0.key < $1.key }.map { entry, reason in
             let name = plan[entry] == nil ? entry : "\(entry) (\(plan.configuration.agentsDirectory)/\(entry))"
             var status = AgentStatus(name: name, role: .utility, state: .failed)
             status.message = "not taken: \(reason)"
             return status
         }
+    }
+
+    /// What the agent says of the change that is not taken over.
+    func refusedChange(of agent: String) -> String? {
+        guard let refusal = dropIns.refused[agent] else { return nil }
+        return "its change is not taken: " + refusal.answer.problems.joined(separator: "; ")
     }
 
     /// The program that the new process runs.

@@ -249,7 +249,7 @@ extension Supervisor {
         var exit = qp_exit()
         while qp_peek_any_exit(&exit) == 0, exit.pid != 0 {
             // A known one is reaped through its pidfd, or by Foundation; what it hides is found at the next signal.
-            if leaders[exit.pid] != nil || launcher.isLauncher(exit.pid) { return }
+            if exits.watches(exit.pid) || launcher.isLauncher(exit.pid) { return }
             if qp_reap(exit.pid, &exit) == -1 { return }
         }
     }

@@ -33,7 +33,9 @@ extension Supervisor {
         status.lastExit = agent.lastExit
         status.statusText = agent.statusText
         if dropIns.changed.contains(agent.name) { status.changed = true }
-        status.message = agent.plan.errors.first?.description ?? (view.state == .running ? nil : agent.trouble)
+        status.message =
+            agent.plan.errors.first?.description ?? refusedChange(of: agent.name)
+            ?? (view.state == .running ? nil : agent.trouble)
         return status
     }
 

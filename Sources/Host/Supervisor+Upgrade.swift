@@ -8,6 +8,8 @@ extension Supervisor {
     /// How long launches that are under way may take before the change.
     static let quietLimitMs: Int64 = 5_000
 
+    static let leaving = "the supervisor is being upgraded, and reads the configuration anew with its new program"
+
     /// Checks the program at our own path, then executes it. A bad one changes nothing, and the asker hears why.
     func upgrade(for request: CommandTable.Pending?) {
         let request = request ?? CommandTable.Pending(verb: "upgrade", client: nil, requestID: nil, agents: [])
@@ -32,6 +34,7 @@ extension Supervisor {
     private func giveUpUpgrade(_ request: CommandTable.Pending, _ problem: String) {
         isUpgrading = false
         refuseUpgrade(request, problem)
+        advanceChanges()
     }
 
     private func refuseUpgrade(_ request: CommandTable.Pending, _ problem: String) {
@@ -41,7 +44,11 @@ extension Supervisor {
             request.requestID, ControlError(.refused, "upgrade refused, nothing has changed: \(problem)"))
     }
 
+    /// The new program is good, and takes over as soon as nothing is being made: it reads the configuration itself.
+    var isLeaving: Bool { isUpgrading && upgradeMailbox == nil }
+
     private func prepareUpgrade(_ request: CommandTable.Pending) {
+        abandonChanges(Self.leaving, .refused)
         let deadline = EventLoop.now() + .milliseconds(Self.quietLimitMs)
         whenQuiet(until: deadline) { [unowned self] in
             guard !isStopping else { return giveUpUpgrade(request, "the supervisor is stopping") }
@@ -57,7 +64,7 @@ extension Supervisor {
     }
 
     private func whenQuiet(until deadline: Instant, _ then: @escaping () -> Void) {
-        if isStopping || launcher.isQuiet || EventLoop.now() >= deadline { return then() }
+        if isStopping || (launcher.isQuiet && inquirer.isQuiet) || EventLoop.now() >= deadline { return then() }
         loop.schedule(afterMs: 2) { [unowned self] in whenQuiet(until: deadline, then) }
     }
 
@@ -67,7 +74,10 @@ extension Supervisor {
     }
 
     private func execute() {
-        defer { isUpgrading = false }
+        defer {
+            isUpgrading = false
+            advanceChanges()
+        }
         // A stop that came meanwhile goes first: a new program would start everything again.
         guard !isStopping else {
             return record(kind: "upgrade", message: "upgrade given up: the supervisor is stopping")

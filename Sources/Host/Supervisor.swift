@@ -56,6 +56,7 @@ public final class Supervisor {
     let containment: Containment
     let keyring: KeyringFile
     let groups: GroupKeeper
+    let inquirer: SettingsInquirer
     /// What limits are enforced by on this machine.
     let limitSupport: LimitSupport
     let sockets: WireSockets
@@ -79,6 +80,7 @@ public final class Supervisor {
     var events = EventLog()
     var commands = CommandTable()
     var subscriptions = Subscriptions()
+    var turns = ConfigurationTurns<CommandTable.Pending>()
     /// What a predecessor left; nothing once it is taken over.
     var inheritance: Inheritance?
     let handover: Handover
@@ -120,6 +122,7 @@ public final class Supervisor {
         containment = Containment(loop: loop, runDirectory: run.path) {
             launcher.isLauncher($0) || exits.watches($0)
         }
+        inquirer = SettingsInquirer(loop: loop, launcher: launcher, exits: exits, containment: containment)
         keyring = try KeyringFile(path: run.keyring, at: EventLoop.now())
         let tree = CgroupTree(runDirectory: run.path)
         groups = GroupKeeper(loop: loop, tree: tree)
@@ -164,6 +167,7 @@ public final class Supervisor {
         signalSource = try Signals(Self.signals, loop: loop) { [unowned self] in received(signal: $0) }
         loop.afterBatch = { [unowned self] in buryOrphans() }
         exits.heldBack = { [unowned self] in heldBack($0, by: $1) }
+        inquirer.ended = { [unowned self] in mayHaveOrphans = true }
         certificates = CertificateQueue(loop: loop) { [unowned self] in record(kind: "supervisor", message: $0) }
         serviceManager = ServiceManager(
             environment: inheritedEnvironment, pid: getpid(), loop: loop
@@ -196,6 +200,7 @@ public final class Supervisor {
 
     /// Hands an event to the fleet and carries out what it wants. Safe from within an effect: it waits its turn.
     func submit(_ event: FleetEvent) {
+        if case .shutdown = event { abandonChanges("the supervisor is stopping", .shuttingDown) }
         inbox.append(event)
         guard !isHandling else { return }
         isHandling = true
@@ -266,7 +271,7 @@ public final class Supervisor {
         case SIGTERM, SIGINT:
             console.line(stopRequests == 0 ? "stopping (once more to hurry)" : "stopping at once")
             requestStop()
-        case SIGHUP: reload(for: nil)
+        case SIGHUP: requestReload(for: nil)
         case SIGUSR2: upgrade(for: nil)
         case SIGCHLD: mayHaveOrphans = true
         default: break
@@ -278,6 +283,8 @@ public final class Supervisor {
     private func end() throws -> Int32 {
         hooks.fleetStopped()
         endWatching()
+        // Those that were being asked about their settings when the stop was ordered.
+        _ = try loop.run(untilMs: Self.lastOrphansMs) { inquirer.isQuiet }
         // Nothing is being launched any more, so every child left is an orphan that hid from its agent's end.
         loop.afterBatch = {}
         launcher.close()

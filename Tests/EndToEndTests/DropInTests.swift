@@ -97,6 +97,38 @@ extension EndToEnd {
             }
         }
 
+        @Test("a typo in an agent's settings is refused by a reload, and the agent trades on")
+        func typo() throws {
+            try Place.with { place in
+                try place.adopt("MarketFeed")
+                try place.configure(Self.byHand)
+                try place.withSupervisor { run in
+                    let feed = try run.agent("MarketFeed", is: .running)
+                    func configure(_ settings: String) throws {
+                        try place.configure(
+                            #"{ "watch": { "enabled": false }, "agents": { "MarketFeed": { "settings": { \#(settings) } } } }"#
+                        )
+                    }
+                    try configure(#""seed": -1, "pase": 1"#)
+                    try place.write("agents/late.sh", Self.script, mode: 0o755)
+                    let refused = try run.ctl("reload")
+                    #expect(refused.exit == .code(1))
+                    for word in ["MarketFeed: ", "agent.json", "'settings.seed'", "'settings.pase'", "orrect"] {
+                        #expect(refused.error.contains(word), "\(refused.error)")
+                    }
+                    let same = try run.agent("MarketFeed", is: .running)
+                    #expect(same.pid == feed.pid && same.incarnation == 1)
+                    #expect(try run.status()?.agents.count == 1, "nothing of it is taken")
+
+                    try configure(#""seed": 7"#)
+                    let reload = try run.ctl("reload")
+                    #expect(reload.exit == .code(0) && reload.output.contains("relaunched MarketFeed"))
+                    try run.agent("MarketFeed", "is relaunched") { $0.state == .running && $0.incarnation == 2 }
+                    try run.stop()
+                }
+            }
+        }
+
         @Test(
             "a Python script with a manifest says that it is ready, and is",
             .enabled(if: Programs.hasPython, "needs python3"))
