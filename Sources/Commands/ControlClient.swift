@@ -103,7 +103,12 @@ struct ControlClient: ~Copyable {
     mutating func nextNotification() throws -> (method: String, params: JSONValue)? {
         try setTimeout(SO_RCVTIMEO, seconds: .infinity)
         while let message = try nextMessage() {
-            if case .notification(let method, let params) = message { return (method, params) }
+            switch message {
+            case .notification(let method, let params): return (method, params)
+            // Sent away: it reads too slowly, or others need the connection.
+            case .error(nil, _, let reason, _): throw Failure(.refused, reason)
+            case .result, .error: continue
+            }
         }
         return nil
     }
@@ -121,7 +126,14 @@ struct ControlClient: ~Copyable {
 
     private mutating func exchange(_ line: [UInt8], id: RequestID, timeoutSeconds: Double) throws -> JSONValue {
         try setTimeout(SO_RCVTIMEO, seconds: timeoutSeconds)
-        try send(line)
+        do {
+            try send(line)
+        } catch let failure {
+            // Turned away: the reason may have come before the request could go.
+            do { return try result(of: id) } catch let reason as Failure {
+                throw reason.code == .noSupervisor ? failure : reason
+            }
+        }
         return try result(of: id)
     }
 

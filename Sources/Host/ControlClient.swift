@@ -18,6 +18,7 @@ final class ControlClient {
 
     let id: UInt64
     let peer: ControlPeer
+    let connectedAt = EventLoop.now()
     private let descriptor: Descriptor
     private let loop: EventLoop
     private var source: EventLoop.Source?
@@ -77,6 +78,12 @@ final class ControlClient {
     func notify(_ method: ControlProtocol.Notification, _ params: some Encodable) {
         send(ControlMessage.notificationLine(method, params))
         settle()
+    }
+
+    /// Ends the connection with its reason, as far as the client takes it at once.
+    func dismiss(_ error: ControlError, answering id: RequestID? = nil) {
+        send(ControlMessage.errorLine(id, error))
+        close()
     }
 
     func close() {

@@ -6,6 +6,8 @@ import Wire
 /// slow clients cost the others nothing. Belongs to the loop's thread.
 final class ControlServer {
     static let maxClients = 64
+    /// Beyond them, for nothing but what makes things stop (`ControlCommand.stops`): whoever fills the socket, a halt gets in.
+    static let reservedClients = 16
     static let backlog: Int32 = 64
     /// Connections accepted in one go.
     static let acceptsPerTurn = 16
@@ -80,25 +82,57 @@ final class ControlServer {
         var pid: pid_t = 0
         var uid: uid_t = 0
         guard qp_peer_credentials(descriptor.raw, &pid, &uid) == 0, uid == geteuid() || uid == 0 else { return }
-        if clients.count >= Self.maxClients {
-            // The one that has been silent longest makes room; all busy: the newcomer goes.
-            guard let idle = clients.values.filter(\.isIdle).min(by: { $0.id < $1.id }) else {
-                let error = ControlError(.tooBusy, "\(Self.maxClients) clients are being served; try again later")
-                let line = ControlMessage.errorLine(nil, error)
-                _ = send(descriptor.raw, line, line.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
-                return
-            }
-            idle.close()
+        if clients.count >= Self.maxClients { makeRoom() }
+        guard clients.count < Self.maxClients + Self.reservedClients else {
+            let line = ControlMessage.errorLine(nil, Self.isFull)
+            _ = send(descriptor.raw, line, line.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            return
         }
+        let isReserved = clients.count >= Self.maxClients
         let id = nextID
         nextID += 1
         clients[id] = try? ControlClient(
             id: id, peer: ControlPeer(pid: pid, uid: uid), descriptor: descriptor, loop: loop,
-            receive: receive,
+            receive: { [weak self] client, request in
+                guard let self, !isReserved || request.command.stops || makesRoom(for: client) else {
+                    return client.dismiss(Self.isFull, answering: request.id)
+                }
+                receive(client, request)
+            },
             closed: { [weak self] client in
                 self?.clients[client.id] = nil
                 self?.closed(client)
             })
+    }
+
+    private static let isFull = ControlError(.tooBusy, "\(maxClients) clients are being served; try again later")
+
+    /// A client that asks goes before one that does not.
+    private func makesRoom(for client: ControlClient) -> Bool {
+        if clients.count <= Self.maxClients { return true }
+        guard let idle = clients.values.filter({ $0.isIdle && $0 !== client }).min(by: { $0.id < $1.id }) else {
+            return false
+        }
+        idle.close()
+        return true
+    }
+
+    /// How long a client that has just connected may take to ask, before those go that follow, ms.
+    static let askMs: Int64 = 1_000
+
+    /// The one that has been silent longest goes, then the one that has followed longest, which can follow again.
+    private func makeRoom() {
+        func oldest(_ isMeant: (ControlClient) -> Bool) -> ControlClient? {
+            clients.values.filter(isMeant).min { $0.id < $1.id }
+        }
+        let justNow = EventLoop.now() - .milliseconds(Self.askMs)
+        if let silent = oldest({ $0.isIdle && $0.connectedAt < justNow }) { return silent.close() }
+        if let follower = oldest(\.isFollowing) {
+            let reason = "\(Self.maxClients) clients are being served and another one came; follow again"
+            return follower.dismiss(ControlError(.tooBusy, reason))
+        }
+        // Those that have just come may have asked already.
+        if clients.count >= Self.maxClients + Self.reservedClients { oldest(\.isIdle)?.close() }
     }
 
     /// Stops listening; connections stay until they are closed.

@@ -5,6 +5,71 @@ import Wire
 
 @testable import Host
 
+@Suite("Control socket: full", .serialized)
+struct FullControlSocketTests {
+    /// Sends a line and reads nothing of what comes.
+    private func connect(_ rig: SupervisorRig, saying line: String) throws -> Descriptor {
+        let client = Descriptor(qp_connect_unix("\(rig.path)/run/control.sock"))
+        try #require(client.raw >= 0)
+        let bytes = Array((line + "\n").utf8)
+        try #require(send(client.raw, bytes, bytes.count, 0) == bytes.count)
+        return client
+    }
+
+    /// What it is told, up to `text` or the end of the connection.
+    private func hears(_ client: Descriptor, _ text: String) -> Bool {
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(client.raw, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        var heard = ""
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        while !heard.contains(text) {
+            let count = recv(client.raw, &buffer, buffer.count, 0)
+            guard count > 0 else { return false }
+            heard += String(decoding: buffer.prefix(count), as: UTF8.self)
+        }
+        return true
+    }
+
+    @Test func followersMakeRoom() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("A", SupervisorRig.sleeper)
+        try rig.start()
+        _ = try rig.waitFor("A", .running)
+        let follow = #"{"jsonrpc":"2.0","id":1,"method":"events","params":{"follow":true,"count":1}}"#
+        var followers: [Descriptor] = []
+        for _ in 0..<ControlServer.maxClients {
+            followers.append(try connect(rig, saying: follow))
+            #expect(hears(followers.last!, "result"))
+        }
+        rig.reconnect()
+        #expect(try rig.agent("A").state == .running)
+        #expect(hears(followers[0], "follow again"))
+    }
+
+    /// Each waits for an agent that does not end: none of them may be sent away, and still a stop gets in.
+    @Test func whereAllAreBusyAStopGetsInAndNothingElse() throws {
+        let rig = try SupervisorRig()
+        try rig.agent(
+            "Slow", "#!/bin/sh\ntrap '' TERM\necho deaf\nwhile :; do sleep 1000 & wait; done\n",
+            manifest: #""stop": { "timeoutSeconds": 30 }"#)
+        try rig.agent("B", SupervisorRig.sleeper)
+        try rig.start()
+        _ = try rig.waitFor("B", .running)
+        try rig.waitForLine("deaf", of: "Slow")
+        let stop = #"{"jsonrpc":"2.0","id":1,"method":"stop","params":{"agents":["Slow"]}}"#
+        var busy: [Descriptor] = []
+        // The rig's own client has nothing to ask, and would make room.
+        rig.reconnect()
+        for _ in 0..<ControlServer.maxClients { busy.append(try connect(rig, saying: stop)) }
+        try rig.wait("all are served") { rig.output.contains("Slow: running → stopping") }
+        let status = try connect(rig, saying: #"{"jsonrpc":"2.0","id":7,"method":"status"}"#)
+        #expect(hears(status, "clients are being served; try again later"))
+        let urgent = try connect(rig, saying: #"{"jsonrpc":"2.0","id":8,"method":"stop","params":{"agents":["B"]}}"#)
+        #expect(hears(urgent, "B is stopped"))
+        busy.removeAll()
+    }
+}
+
 @Suite("Control socket: out of descriptors", .serialized)
 struct ControlServerTests {
     @Test("clients that can't be accepted cost no turns of the loop, and are served when there are descriptors again")

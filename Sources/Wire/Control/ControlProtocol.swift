@@ -37,6 +37,15 @@ public enum ControlCommand: Sendable, Hashable {
     /// `halt` and `resume`, and by `trading` any state.
     case trade(TradingOrder)
 
+    /// Makes agents or trading stop: such a request is never turned away for being one too many.
+    public var stops: Bool {
+        switch self {
+        case .stop, .shutdown: true
+        case .trade(let order): order.state != .active
+        default: false
+        }
+    }
+
     public var method: ControlProtocol.Method {
         switch self {
         case .status: .status
