@@ -266,6 +266,7 @@ extension Supervisor {
             let name = plan[entry] == nil ? entry : "\(entry) (\(plan.configuration.agentsDirectory)/\(entry))"
             var status = AgentStatus(name: name, role: .utility, state: .failed)
             status.message = "not taken: \(reason)"
+            status.failure = .misconfigured
             return status
         }
     }

@@ -33,10 +33,16 @@ extension Supervisor {
         status.lastExit = agent.lastExit
         status.statusText = agent.statusText
         if dropIns.changed.contains(agent.name) { status.changed = true }
+        status.failure = view.failureReason
         status.message =
             agent.plan.errors.first?.description ?? refusedChange(of: agent.name)
-            ?? (view.state == .running ? nil : agent.trouble)
+            ?? (view.state == .running ? nil : plight(agent, view))
         return status
+    }
+
+    private func plight(_ agent: AgentRuntime, _ view: AgentView) -> String? {
+        guard let reason = view.failureReason else { return agent.trouble }
+        return Plight.sentence(agent.id, reason, trouble: agent.trouble, restart: agent.plan.manifest.restart)
     }
 
     /// Share of one core since the last question about this process, or since its start.

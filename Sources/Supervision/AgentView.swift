@@ -15,22 +15,6 @@ public enum StoppedReason: Hashable, Sendable {
     case removed
 }
 
-/// Why an agent is `failed`.
-public enum FailureReason: Hashable, Sendable {
-    /// More restarts in the window than ``Intensity`` allows.
-    case tooManyRestarts
-    /// Members of its group took each other down more often than the group's intensity allows; it fell last.
-    case tooManyGroupRestarts
-    /// Its configuration has errors.
-    case misconfigured
-    /// It ended with 78 (EX_CONFIG): its settings, ports or files are wrong, and the next start would end the same way.
-    case rejectedConfiguration
-    /// The program cannot be executed (missing, no permission, wrong architecture) and has never run as configured.
-    case cannotExecute
-    /// Processes of the last incarnation survive SIGKILL (uninterruptible sleep); nothing is spawned over them.
-    case survivors
-}
-
 /// What one status line shows about one agent, at one moment.
 public struct AgentView: Hashable, Sendable {
     public var id: AgentID

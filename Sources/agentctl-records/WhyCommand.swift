@@ -7,8 +7,11 @@ import Wire
 struct WhyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "why",
-        abstract: "Why an agent ended: what happened, what to do next, and what it is known from.",
-        discussion: "It reads the death certificates in the run directory, also after the supervisor has ended.")
+        abstract: "Why an agent ended or is refused: what happened, what to do next, and what it is known from.",
+        discussion: """
+            It reads the death certificates in the run directory, also after the supervisor has ended; one that runs says beside them \
+            why an agent is failed now.
+            """)
 
     @OptionGroup var socket: SocketOptions
     @Flag(help: "The certificate as JSON; with --all a list, newest first.")
@@ -22,7 +25,13 @@ struct WhyCommand: ParsableCommand {
 
     func run() throws {
         let runDirectory = try socket.runDirectory()
-        let known = DeathCertificates.agents(runDirectory: runDirectory)
+        let report = json || all || incarnation != nil ? nil : socket.report()
+        let failed = report.flatMap { FailureText.failed(agent, in: $0) }
+        let standing = failed.map { FailureText.lines($0).joined(separator: "\n") }
+        // A refusal is the answer itself; what holds of one that ended follows from its end.
+        let isRefused = failed?.failure == .misconfigured
+        if isRefused, let standing { Terminal.say(standing) }
+        let known = DeathCertificates.agents(runDirectory: runDirectory) + (failed == nil ? [] : [agent])
         guard known.contains(agent) else {
             let remedy = NearestName.remedy(agent, among: known, otherwise: "`agentctl status` lists the agents")
             throw Failure(.refused, "nothing is recorded of an agent \"\(agent)\" in \(runDirectory); \(remedy)")
@@ -37,6 +46,7 @@ struct WhyCommand: ParsableCommand {
             }
         }
         guard let newest = certificates.first else {
+            if let standing { return isRefused ? () : Terminal.say(standing) }
             return Terminal.say(json ? (all ? "[]" : "null") : "\(agent) has not ended yet.")
         }
         if json {
@@ -50,7 +60,9 @@ struct WhyCommand: ParsableCommand {
             }
             return
         }
+        if isRefused { Terminal.say("\nIts last end before that:") }
         let places = newest.executable.map { SymbolTable.names(of: newest.frames, in: $0) } ?? []
         Terminal.say(newest.text(places: places, colour: Terminal.usesColour))
+        if !isRefused, let standing { Terminal.say("\n\(standing)") }
     }
 }

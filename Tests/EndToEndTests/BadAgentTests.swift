@@ -48,6 +48,11 @@ extension EndToEnd {
                         let start = try run.ctl("start", agent.name)
                         #expect(start.exit == .code(1), "\(agent.name)")
                         #expect(start.error.contains(expectation.words[0]), "\(start.error)")
+                        let why = try run.ctl("why", agent.name)
+                        #expect(why.exit == .code(0) && !why.output.contains("has not ended"), "\(why)")
+                        #expect(why.output.contains(expectation.words[0]), "\(why.output)")
+                        let next = expectation.isFoundAtOnce ? "\nNext: " : "`agentctl start "
+                        #expect(why.output.contains(next), "\(why.output)")
                     }
                     #expect(try run.agent("Well", is: .running).incarnation == 1)
 
@@ -57,6 +62,34 @@ extension EndToEnd {
                     try run.agent("plain.sh", is: .running)
                     #expect(try run.stop().exit == .code(0))
                 }
+            }
+        }
+
+        @Test("why says of one that was given up, or refuses its configuration, what holds and what is next")
+        func givenUp() throws {
+            try Place.with { place in
+                let restart = #""restart": { "initialMs": 1, "intensity": { "restarts": 1, "windowSeconds": 60 } }"#
+                try place.add("GivenUp", #"{ "executable": "main.sh", \#(restart) }"#)
+                try place.write("agents/GivenUp/main.sh", "#!/bin/sh\nexit 3\n", mode: 0o755)
+                try place.add("Refusing", #"{ "executable": "main.sh" }"#)
+                try place.write("agents/Refusing/main.sh", "#!/bin/sh\nexit 78\n", mode: 0o755)
+                try place.withSupervisor { run in
+                    try run.settled(except: ["GivenUp": .failed, "Refusing": .failed])
+                    try eventually("both have certificates") {
+                        ["GivenUp/exits/2", "Refusing/exits/1"]
+                            .allSatisfy { !place.text("run/agents/\($0).json").isEmpty } ? true : nil
+                    }
+                    let givenUp = try run.ctl("why", "GivenUp").output
+                    #expect(givenUp.hasPrefix("GivenUp ended by itself with code 3 after "), "\(givenUp)")
+                    #expect(givenUp.contains("\n\nGivenUp is failed: exited with code 3 after "), "\(givenUp)")
+                    let words = "; given up after 1 restart within 60 s; `agentctl start GivenUp` tries again\n"
+                    #expect(givenUp.hasSuffix(words), "\(givenUp)")
+                    let refusing = try run.ctl("why", "Refusing").output
+                    #expect(refusing.hasPrefix("Refusing could not work with its configuration (code 78)"))
+                    #expect(refusing.contains("; not tried again, because code 78 says that its configuration "))
+                    #expect(try run.stop().exit == .code(0))
+                }
+                #expect(try place.agentctl(["why", "GivenUp"]).output.hasPrefix("GivenUp ended by itself with code 3"))
             }
         }
 

@@ -45,6 +45,7 @@ import Testing
                                 refusedForks: maybe(count()), limitHit: maybe(text()))))),
                 statusText: maybe(text()), message: maybe(text()))
             agent.changed = maybe(Bool.random(using: &random))
+            agent.failure = FailureReason.allCases.randomElement(using: &random).flatMap { maybe($0) }
             return agent
         }
         return StatusReport(

@@ -120,6 +120,19 @@ import Wire
             ])
     }
 
+    @Test func aFailedAgentSaysWhatHoldsAndWhatIsNext() throws {
+        var report = Self.report
+        report.agents[1].failure = .tooManyRestarts
+        let failed = try #require(FailureText.failed("Guardian.ai", in: report))
+        #expect(FailureText.lines(failed) == ["Guardian.ai is failed: no program"])
+        report.agents[1].failure = .misconfigured
+        report.agents[1].name = "Guardian.ai (/a/Guardian.ai)"
+        let refused = try #require(FailureText.failed("Guardian.ai", in: report))
+        #expect(FailureText.lines(refused)[0] == "Guardian.ai (/a/Guardian.ai) is refused: no program")
+        #expect(FailureText.lines(refused)[1].contains("agentctl reload"))
+        #expect(FailureText.failed("SentimentX", in: report) == nil, "it runs")
+    }
+
     @Test func anAgentsWordsCannotBreakTheTable() {
         #expect(Table.Cell("a\nb\tc\r\nd").text == "a b c d")
     }

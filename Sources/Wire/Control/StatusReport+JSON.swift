@@ -83,6 +83,7 @@ extension AgentStatus {
         json.object { json in
             if let changed { json.member("changed", changed) }
             json.member("cpuPercent", cpuPercent)
+            json.member(ifAny: "failure", failure?.rawValue)
             json.member("incarnation", incarnation)
             json.key("lastExit")
             if let lastExit { lastExit.write(to: &json) } else { json.null() }
@@ -110,6 +111,10 @@ extension AgentStatus {
             case "changed":
                 status.changed = try json.optional { (json) throws(JSONReader.Unexpected) in try json.bool() }
             case "cpuPercent": cpuPercent = try json.number()
+            case "failure":
+                status.failure = try json.optional { (json) throws(JSONReader.Unexpected) in
+                    try json.word(FailureReason.self)
+                }
             case "incarnation": incarnation = try json.integer()
             case "lastExit":
                 status.lastExit = try json.optional { (json) throws(JSONReader.Unexpected) in try ExitStatus(&json) }

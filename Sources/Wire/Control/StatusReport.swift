@@ -39,6 +39,22 @@ public enum AgentState: String, Sendable, Hashable, Codable, CaseIterable {
     case done
 }
 
+/// Why an agent is `failed`.
+public enum FailureReason: String, Sendable, Hashable, Codable, CaseIterable {
+    /// More restarts in the window than its intensity allows.
+    case tooManyRestarts = "too-many-restarts"
+    /// Members of its group took each other down more often than the group's intensity allows; it fell last.
+    case tooManyGroupRestarts = "too-many-group-restarts"
+    /// Its configuration has errors.
+    case misconfigured
+    /// It ended with 78 (EX_CONFIG): its settings, ports or files are wrong, and the next start would end the same way.
+    case rejectedConfiguration = "rejected-configuration"
+    /// The program cannot be executed (missing, no permission, wrong architecture) and has never run as configured.
+    case cannotExecute = "cannot-execute"
+    /// Processes of the last incarnation survive SIGKILL (uninterruptible sleep); nothing is spawned over them.
+    case survivors
+}
+
 public struct AgentStatus: Sendable, Hashable, Codable {
     public var name: String
     public var role: AgentRole
@@ -55,6 +71,8 @@ public struct AgentStatus: Sendable, Hashable, Codable {
     public var statusText: String?
     /// Why it is `failed` or in `backoff`, in one sentence with the next step.
     public var message: String?
+    /// Why it is `failed`, in one word; nil in any other state.
+    public var failure: FailureReason?
     /// True: its manifest or program on the disk is another than the one it runs with; `reload` takes it over.
     public var changed: Bool?
 
@@ -94,6 +112,7 @@ public struct AgentStatus: Sendable, Hashable, Codable {
         try container.encode(lastExit, forKey: .lastExit)
         try container.encodeIfPresent(statusText, forKey: .statusText)
         try container.encodeIfPresent(message, forKey: .message)
+        try container.encodeIfPresent(failure, forKey: .failure)
         try container.encodeIfPresent(changed, forKey: .changed)
     }
 }
