@@ -12,12 +12,12 @@ enum GraphTable {
         ])
         table.rows = report.wires.map { wire in
             // A stream may drop; on any other wire a loss is a defect.
-            let lossColour: Table.Colour? = wire.dropped == 0 ? nil : wire.delivery == .stream ? .yellow : .red
+            let lossColour: Table.Colour? = wire.dropped ?? 0 == 0 ? nil : wire.delivery == .stream ? .yellow : .red
             return [
                 .init("\(wire.from)"), .init("\(wire.to)"), .init(wire.type),
-                .init(wire.delivery.rawValue + (wire.feedback ? " ↺" : "")), .init("\(wire.sent)"),
-                .init("\(wire.received)"), .init("\(wire.dropped)", lossColour),
-                .init("\(wire.duplicates)", wire.duplicates > 0 ? .red : nil),
+                .init(wire.delivery.rawValue + (wire.feedback ? " ↺" : "")), .init(count(wire.sent)),
+                .init(count(wire.received)), .init(count(wire.dropped), lossColour),
+                .init(count(wire.duplicates), wire.duplicates ?? 0 > 0 ? .red : nil),
                 .init(Quantity.nanoseconds(wire.latencyP50Ns)), .init(Quantity.nanoseconds(wire.latencyP99Ns)),
                 .init(Quantity.nanoseconds(wire.latencyMaxNs)),
             ]
@@ -25,8 +25,22 @@ enum GraphTable {
         let loners = loners(report)
         var lines = table.lines(width: width, colour: colour)
         if report.wires.contains(where: \.feedback) { lines.append("↺ closes a cycle: nobody waits for it at start") }
+        let mute = mute(report)
+        if !mute.isEmpty {
+            lines.append("-: not counted, as these are not built on AgentKit: \(mute.joined(separator: ", "))")
+        }
         if !loners.isEmpty { lines.append("without wires: \(loners.joined(separator: ", "))") }
         return lines
+    }
+
+    private static func count(_ count: UInt64?) -> String { count.map { "\($0)" } ?? "-" }
+
+    /// Agents that keep no counters, in the order of the report.
+    private static func mute(_ report: GraphReport) -> [String] {
+        let senders = report.wires.filter { $0.sent == nil }.map(\.from.agent)
+        let receivers = report.wires.filter { $0.received == nil }.map(\.to.agent)
+        let mute = Set(senders + receivers)
+        return report.agents.map(\.name).filter(mute.contains)
     }
 
     private static func loners(_ report: GraphReport) -> [String] {

@@ -111,8 +111,8 @@ extension Supervisor {
         }
         let wires = counted.map { wire in
             FleetActivity.Wire(
-                name: "\(wire.from)>\(wire.to)", mayDrop: wire.delivery == .stream, sent: wire.sent,
-                received: wire.received, lost: wire.dropped)
+                name: "\(wire.from)>\(wire.to)", mayDrop: wire.delivery == .stream, sent: wire.sent ?? 0,
+                received: wire.received ?? 0, lost: wire.dropped ?? 0)
         }
         return FleetActivity(agents: agents, wires: wires)
     }

@@ -74,6 +74,7 @@ extension Supervisor {
                 name: node.name, role: node.role, state: fleet.view(of: AgentID(node.name))?.state ?? .stopped,
                 pipeline: pipelines[node.name])
         }
+        let mute = Set(agents.values.filter(keepsNoCounters).map(\.name))
         let wires = plan.graph.edges.map { edge in
             let name = "\(edge.source)>\(edge.target)"
             let sent =
@@ -82,13 +83,24 @@ extension Supervisor {
             let messages =
                 edge.source == OperatorPort.id ? link.sent(to: edge.target.agent) : sent.messages
             let received = counters[WireCounterKey(name: name, isSender: false)] ?? WireCounters()
-            return WireReport(
+            var report = WireReport(
                 from: edge.source, to: edge.target, type: edge.type, delivery: edge.delivery,
                 feedback: feedback.contains(edge), sent: messages, received: received.messages,
                 dropped: received.lost, duplicates: received.duplicates, latencyP50Ns: received.p50?.count,
                 latencyP99Ns: received.p99?.count, latencyMaxNs: received.max?.count)
+            if mute.contains(edge.source.agent) { report.sent = nil }
+            if mute.contains(edge.target.agent) {
+                (report.received, report.dropped, report.duplicates) = (nil, nil, nil)
+            }
+            return report
         }
         return GraphReport(agents: nodes, wires: wires)
+    }
+
+    /// An agent built on the SDK has its page of counters before it is ready; whoever is ready without one keeps none.
+    private func keepsNoCounters(_ agent: AgentRuntime) -> Bool {
+        guard let process = agent.process, process.isReady, agent.pastWires.isEmpty else { return false }
+        return WireStatistics.isReady(folder: agent.folder, incarnation: process.incarnation.number) == nil
     }
 
     private func wireCounters(of agent: AgentRuntime) -> [WireCounterKey: WireCounters] {

@@ -102,8 +102,8 @@ extension EndToEnd {
 
             /// From the market to fills and back.
             var isWholeLoop: Bool {
-                wires.filter { $0.from.agent == "PaperVenue" }.allSatisfy { $0.received > 0 }
-                    && wires.filter { Self.isSteady($0) }.allSatisfy { $0.received > 0 }
+                wires.filter { $0.from.agent == "PaperVenue" }.allSatisfy { $0.received ?? 0 > 0 }
+                    && wires.filter { Self.isSteady($0) }.allSatisfy { $0.received ?? 0 > 0 }
             }
 
             /// Wires of an agent on which something was sent since then and nothing has arrived; all of them while nothing
@@ -112,9 +112,11 @@ extension EndToEnd {
                 let own = zip(before.wires, wires).filter { old, _ in
                     (old.from.agent == agent || old.to.agent == agent) && Self.isSteady(old)
                 }
-                let isDead = !own.contains { $1.received > $0.received }
-                return own.filter { isDead || ($1.sent > $0.sent && $1.received <= $0.received) }
-                    .map { "\($0.1.from) → \($0.1.to)" }
+                let isDead = !own.contains { $1.received ?? 0 > $0.received ?? 0 }
+                return own.filter {
+                    isDead || ($1.sent ?? 0 > $0.sent ?? 0 && $1.received ?? 0 <= $0.received ?? 0)
+                }
+                .map { "\($0.1.from) → \($0.1.to)" }
             }
 
             /// Volumes end with their file, and commands are for the rare case.

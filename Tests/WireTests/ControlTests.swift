@@ -227,6 +227,11 @@ import Testing
                     wire.sent = 9_007_199_254_740_993
                     return wire
                 }))
+        var mute = WireReport(from: PortID("A.x")!, to: PortID("B.y")!, type: "Quote", delivery: .stream, sent: nil)
+        mute.received = nil
+        try check(GraphReport(agents: [], wires: [mute]))
+        let text = String(decoding: ControlMessage.resultLine(.null, mute), as: UTF8.self)
+        #expect(text.contains(#""received":null"#) && text.contains(#""sent":null"#), "the keys stay: \(text)")
         try check(CommandReport(message: "restarted A", agents: ["A"]))
         try check(
             EventsReport(events: [

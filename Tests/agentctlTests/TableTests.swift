@@ -120,6 +120,23 @@ import Wire
             ])
     }
 
+    @Test func whatNobodyCountsIsNoZero() {
+        let (feed, script) = (PortID("Feed.book")!, PortID("hello.sh.book")!)
+        var wire = WireReport(from: feed, to: script, type: "BookUpdate", delivery: .stream, sent: 7)
+        (wire.received, wire.dropped, wire.duplicates) = (nil, nil, nil)
+        let report = GraphReport(
+            agents: [
+                .init(name: "Feed", role: .ingest, state: .running),
+                .init(name: "hello.sh", role: .utility, state: .running),
+            ], wires: [wire])
+        #expect(
+            GraphTable.lines(report, width: 120, colour: false) == [
+                "FROM       TO             TYPE        DELIVERY  SENT  RECEIVED  LOST  DUP  P50  P99  MAX",
+                "Feed.book  hello.sh.book  BookUpdate  stream       7         -     -    -    -    -    -",
+                "-: not counted, as these are not built on AgentKit: hello.sh",
+            ])
+    }
+
     @Test func aFailedAgentSaysWhatHoldsAndWhatIsNext() throws {
         var report = Self.report
         report.agents[1].failure = .tooManyRestarts

@@ -30,18 +30,20 @@ public struct WireReport: Sendable, Hashable, Codable {
     public var type: String
     public var delivery: Delivery
     public var feedback: Bool
-    public var sent: UInt64
-    public var received: UInt64
-    public var dropped: UInt64
-    public var duplicates: UInt64
+    /// nil: the sender keeps no counters, because it is not built on AgentKit.
+    public var sent: UInt64?
+    /// This and the next two nil: the receiver keeps none.
+    public var received: UInt64?
+    public var dropped: UInt64?
+    public var duplicates: UInt64?
     /// From the sender's send to the receiver's handling; nil before the first message.
     public var latencyP50Ns: Int64?
     public var latencyP99Ns: Int64?
     public var latencyMaxNs: Int64?
 
     public init(
-        from: PortID, to: PortID, type: String, delivery: Delivery, feedback: Bool = false, sent: UInt64 = 0,
-        received: UInt64 = 0, dropped: UInt64 = 0, duplicates: UInt64 = 0, latencyP50Ns: Int64? = nil,
+        from: PortID, to: PortID, type: String, delivery: Delivery, feedback: Bool = false, sent: UInt64? = 0,
+        received: UInt64? = 0, dropped: UInt64? = 0, duplicates: UInt64? = 0, latencyP50Ns: Int64? = nil,
         latencyP99Ns: Int64? = nil, latencyMaxNs: Int64? = nil
     ) {
         self.from = from
@@ -56,6 +58,23 @@ public struct WireReport: Sendable, Hashable, Codable {
         self.latencyP50Ns = latencyP50Ns
         self.latencyP99Ns = latencyP99Ns
         self.latencyMaxNs = latencyMaxNs
+    }
+
+    /// Counts that nobody keeps are written as null, so that readers find the key.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(from, forKey: .from)
+        try container.encode(to, forKey: .to)
+        try container.encode(type, forKey: .type)
+        try container.encode(delivery, forKey: .delivery)
+        try container.encode(feedback, forKey: .feedback)
+        try container.encode(sent, forKey: .sent)
+        try container.encode(received, forKey: .received)
+        try container.encode(dropped, forKey: .dropped)
+        try container.encode(duplicates, forKey: .duplicates)
+        try container.encodeIfPresent(latencyP50Ns, forKey: .latencyP50Ns)
+        try container.encodeIfPresent(latencyP99Ns, forKey: .latencyP99Ns)
+        try container.encodeIfPresent(latencyMaxNs, forKey: .latencyMaxNs)
     }
 }
 
