@@ -26,7 +26,7 @@ enum StatusTable {
         if !changed.isEmpty {
             lines.append("changed on disk, `agentctl reload` takes it over: \(changed.joined(separator: ", "))")
         }
-        return lines + unenforced(report)
+        return lines + (report.notes ?? []) + unenforced(report)
     }
 
     /// One line for each reason why something asked for is not enforced, with those it concerns.

@@ -4,6 +4,9 @@ import Wire
 
 /// Real files for the configuration loader.
 public struct HostConfigurationSource: ConfigurationSource {
+    /// Entries of a folder without a manifest that are looked at for a program.
+    static let maxFolderEntries = 256
+
     public init() {}
 
     public func contents(ofFile path: String) throws(ConfigurationSourceError) -> [UInt8] {
@@ -51,6 +54,24 @@ public struct HostConfigurationSource: ConfigurationSource {
 
     public func hasUser(named name: String) -> Bool { Account.find(name) != nil }
 
+    public func programs(inFolder path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        for _ in 0..<Self.maxFolderEntries {
+            guard let entry = readdir(directory) else { break }
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            var info = stat()
+            guard stat("\(path)/\(name)", &info) == 0, info.st_mode & S_IFMT == S_IFREG,
+                access("\(path)/\(name)", X_OK) == 0
+            else { continue }
+            names.append(name)
+        }
+        return names
+    }
+
     private static func error(_ code: Int32) -> ConfigurationSourceError {
         switch code {
         case ENOENT, ENOTDIR: .notFound
@@ -68,7 +89,7 @@ public struct HostConfigurationSource: ConfigurationSource {
         if access(path, X_OK) == 0 { return .executableFile }
         let head = firstBytes(of: path)
         let looksLikeProgram = head.starts(with: Array("#!".utf8)) || head.starts(with: elfMagic)
-        return looksLikeProgram ? .programWithoutPermission : .other
+        return looksLikeProgram ? .programWithoutPermission : .plainFile
     }
 
     private static let elfMagic: [UInt8] = [0x7F, 0x45, 0x4C, 0x46]

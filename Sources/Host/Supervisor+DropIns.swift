@@ -229,6 +229,7 @@ extension Supervisor {
         guard let accepted else { return }
         guard accepted.plan.agents != plan.agents || accepted.stamps != dropIns.stamps else {
             dropIns.record = accepted.record
+            plan.overlooked = accepted.plan.overlooked
             return
         }
         take(accepted, CommandTable.Pending(verb: "reload", client: nil, requestID: nil, agents: []))
@@ -257,6 +258,14 @@ extension Supervisor {
     }
 
     // MARK: Shown
+
+    /// Once for each that is new.
+    func tellOverlooked(since known: [OverlookedEntry]) {
+        for entry in plan.overlooked where !known.contains(entry) { tell(dropIn: entry.description) }
+    }
+
+    /// What `status` says beside what it says of each agent.
+    var notes: [String]? { plan.overlooked.isEmpty ? nil : plan.overlooked.map(\.description) }
 
     /// Entries that are no agents because they can't be: `failed`, with the reason. What an agent refuses that is one is told in
     /// its own row.

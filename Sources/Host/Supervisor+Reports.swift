@@ -12,7 +12,7 @@ extension Supervisor {
                 pid: getpid(), version: Self.version, startedAt: startedAt.text, adopted: adopted,
                 runDirectory: runDirectory.path),
             agents: fleet.snapshot().sorted { $0.id < $1.id }.map { status(of: $0, now) } + rejectedDropIns(),
-            trading: trading.status())
+            trading: trading.status(), notes: notes)
     }
 
     private func status(of view: AgentView, _ now: Instant) -> AgentStatus {

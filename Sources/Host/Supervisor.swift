@@ -45,7 +45,9 @@ public final class Supervisor {
     public let runDirectory: RunDirectory
     public var hooks = Hooks()
     /// The configuration in force.
-    public internal(set) var plan: Wire.FleetPlan
+    public internal(set) var plan: Wire.FleetPlan {
+        didSet { tellOverlooked(since: oldValue.overlooked) }
+    }
 
     let options: Options
     let startedAt = Timestamp.now()
@@ -184,6 +186,7 @@ public final class Supervisor {
         trading.begin()
         launcher.warmUp()
         beginWatching()
+        tellOverlooked(since: [])
         submit(.boot)
         greetOnce()
         try loop.run()

@@ -46,6 +46,7 @@ import Wire
         }
         let fleetErrors = PlanCheck.fleetErrors(plan)
         if check {
+            for entry in plan.overlooked { print("note: \(entry)") }
             let errors = fleetErrors + PlanCheck.agentErrors(plan)
             guard errors.isEmpty else { throw fail(errors, Self.configurationExit) }
             print("\(file): \(plan.agents.count) agents, \(plan.graph.edges.count) wires, no errors")

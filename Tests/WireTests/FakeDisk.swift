@@ -26,7 +26,7 @@ struct FakeDisk: ConfigurationSource {
             } else if executables.contains(file) {
                 kinds[String(rest[0])] = .executableFile
             } else {
-                kinds[String(rest[0])] = answers[file] == .notExecutable ? .programWithoutPermission : .other
+                kinds[String(rest[0])] = answers[file] == .notExecutable ? .programWithoutPermission : .plainFile
             }
         }
         guard exists else { throw .notFound }

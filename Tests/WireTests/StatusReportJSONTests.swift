@@ -58,7 +58,7 @@ import Testing
                         agent: text(), state: maybe(text()), since: maybe(text()), by: maybe(text()),
                         reason: maybe(text()),
                         isCurrent: Bool.random(using: &random), waiting: Int(count()), unconfirmed: several(text))
-                }))
+                }), notes: maybe(several(text)))
     }
 
     private static func written(_ report: StatusReport) -> [UInt8] {

@@ -148,6 +148,8 @@ import Wire
         #expect(FailureText.lines(refused)[0] == "Guardian.ai (/a/Guardian.ai) is refused: no program")
         #expect(FailureText.lines(refused)[1].contains("agentctl reload"))
         #expect(FailureText.failed("SentimentX", in: report) == nil, "it runs")
+        report.notes = ["/a/x.py is no agent"]
+        #expect(StatusTable.lines(report, width: 200, colour: false).contains("/a/x.py is no agent"))
     }
 
     @Test func anAgentsWordsCannotBreakTheTable() {

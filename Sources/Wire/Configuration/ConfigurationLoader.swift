@@ -48,6 +48,7 @@ struct ConfigurationLoader {
     let programDirectory: String
     var fatal = ErrorList()
     var drafts: [AgentDraft] = []
+    private var overlooked: [OverlookedEntry] = []
 
     init(file: String, programDirectory: String) {
         self.file = file
@@ -100,7 +101,8 @@ struct ConfigurationLoader {
                 inputs: plan.manifest.inputs, outputs: plan.manifest.outputs)
         }
         return FleetPlan(
-            configuration: configuration, agents: plans, graph: Graph(agents: agents, edges: resolver.edges))
+            configuration: configuration, agents: plans, graph: Graph(agents: agents, edges: resolver.edges),
+            overlooked: overlooked)
     }
 
     // MARK: supervisor.json
@@ -219,6 +221,8 @@ struct ConfigurationLoader {
         var layer: JSONNode?
         switch entry.kind {
         case .other: return
+        case .plainFile:
+            if let entry = OverlookedEntry.file(entry.name, at: path) { overlooked.append(entry) }
         case .directory:
             let manifestFile = "\(path)/\(Self.manifestName)"
             do {
@@ -227,6 +231,10 @@ struct ConfigurationLoader {
                 case .failure(let found): errors.add(found.errors)
                 }
             } catch ConfigurationSourceError.notFound {
+                let programs = source.programs(inFolder: path)
+                if let entry = OverlookedEntry.folder(entry.name, at: path, programs: programs) {
+                    overlooked.append(entry)
+                }
                 return
             } catch {
                 errors.add(ConfigurationError(file: manifestFile, problem: error.problem, remedy: error.remedy))

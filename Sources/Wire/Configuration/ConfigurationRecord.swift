@@ -64,6 +64,8 @@ public final class ConfigurationRecord: ConfigurationSource {
 
     public func hasUser(named name: String) -> Bool { disk.hasUser(named: name) }
 
+    public func programs(inFolder path: String) -> [String] { disk.programs(inFolder: path) }
+
     private func heldFile(_ path: String) -> Result<[UInt8], ConfigurationSourceError>? {
         isFresh(path) ? nil : held?.files[path]
     }

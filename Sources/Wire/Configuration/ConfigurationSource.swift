@@ -8,10 +8,17 @@ public protocol ConfigurationSource {
     func executable(at path: String) -> ExecutableCheck
     /// Whether this machine has a user of this name.
     func hasUser(named name: String) -> Bool
+    /// Names of the regular files in a folder that may be executed, in any order; of a
+    /// large one not of all.
+    func programs(inFolder path: String) -> [String]
 }
 
 extension ConfigurationSource {
     public func hasUser(named name: String) -> Bool { true }
+
+    public func programs(inFolder path: String) -> [String] {
+        ((try? entries(ofDirectory: path)) ?? []).filter { $0.kind == .executableFile }.map(\.name)
+    }
 }
 
 public enum ConfigurationSourceError: Error, Sendable, Hashable {
@@ -31,6 +38,8 @@ public struct DirectoryEntry: Sendable, Hashable {
         case executableFile
         /// A regular file that begins like a program (`#!` or ELF) and may not be executed.
         case programWithoutPermission
+        /// Any other regular file.
+        case plainFile
         case other
     }
 

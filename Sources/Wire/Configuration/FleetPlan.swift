@@ -4,6 +4,8 @@ public struct FleetPlan: Sendable {
     /// Sorted by name.
     public var agents: [AgentPlan]
     public var graph: Graph
+    /// What in the agents directory looks as if it were meant to be an agent, by name.
+    public var overlooked: [OverlookedEntry] = []
 
     /// Errors that belong to single agents: at run time these agents are `failed` and the rest runs; `--check` lists
     /// them and ends with 78.

@@ -15,6 +15,10 @@ extension StatusReport {
         json.object { json in
             json.key("agents")
             json.list(agents) { $1.write(to: &$0) }
+            if let notes {
+                json.key("notes")
+                json.list(notes) { $0.string($1) }
+            }
             json.key("supervisor")
             supervisor.write(to: &json)
             guard let trading else { return }
@@ -33,9 +37,14 @@ extension StatusReport {
     init(_ json: inout JSONReader) throws(JSONReader.Unexpected) {
         var (agents, supervisor): ([AgentStatus]?, SupervisorStatus?)
         var trading: [TradingStatus]?
+        var notes: [String]?
         try json.object { (json, key) throws(JSONReader.Unexpected) in
             switch key {
             case "agents": agents = try json.list { (json) throws(JSONReader.Unexpected) in try AgentStatus(&json) }
+            case "notes":
+                notes = try json.optional { (json) throws(JSONReader.Unexpected) in
+                    try json.list { (json) throws(JSONReader.Unexpected) in try json.string() }
+                }
             case "supervisor": supervisor = try SupervisorStatus(&json)
             case "trading":
                 trading = try json.optional { (json) throws(JSONReader.Unexpected) in
@@ -45,7 +54,7 @@ extension StatusReport {
             }
         }
         guard let agents, let supervisor else { throw JSONReader.Unexpected() }
-        self.init(supervisor: supervisor, agents: agents, trading: trading)
+        self.init(supervisor: supervisor, agents: agents, trading: trading, notes: notes)
     }
 }
 

@@ -4,11 +4,16 @@ public struct StatusReport: Sendable, Hashable, Codable {
     public var agents: [AgentStatus]
     /// One for each agent that holds a trading state and takes the operator's commands; nil from an older supervisor.
     public var trading: [TradingStatus]?
+    /// What needs a look and belongs to no agent, in sentences with the next step; nil where there is nothing.
+    public var notes: [String]?
 
-    public init(supervisor: SupervisorStatus, agents: [AgentStatus], trading: [TradingStatus]? = nil) {
+    public init(
+        supervisor: SupervisorStatus, agents: [AgentStatus], trading: [TradingStatus]? = nil, notes: [String]? = nil
+    ) {
         self.supervisor = supervisor
         self.agents = agents
         self.trading = trading
+        self.notes = notes
     }
 }
 
