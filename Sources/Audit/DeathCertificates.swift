@@ -14,6 +14,15 @@ public enum DeathCertificates {
         }
     }
 
+    /// The newest of one agent; nil if it has none, or that can't be read.
+    ///
+    /// - Parameter folder: `<run>/agents/<Name>`.
+    public static func newest(folder: String) -> DeathCertificate? {
+        let exits = "\(folder)/\(DeathCertificate.folderName)"
+        guard let number = names(in: exits).max(), let bytes = file("\(exits)/\(number).json") else { return nil }
+        return try? DeathCertificate(json: bytes)
+    }
+
     /// Agents that have a place in the run directory.
     public static func agents(runDirectory: String) -> [String] {
         (try? RunDirectory(path: runDirectory).agents()) ?? []

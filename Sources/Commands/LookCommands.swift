@@ -84,7 +84,12 @@ struct LogsCommand: ParsableCommand {
 
 struct EventsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "events", abstract: "What happened, in order: starts, exits, restarts, reloads.")
+        commandName: "events", abstract: "What happened, in order: starts, exits, restarts, reloads.",
+        discussion: """
+            Numbered without a gap from 1 by each supervisor process, which keeps the last \(ControlProtocol.maxEvents). One that took \
+            over from another begins anew: what was before is in each agent's log, `agentctl logs`, and its ends in \
+            `agentctl why --all`. With -f, whoever is told that the connection was closed asks again.
+            """)
 
     @OptionGroup var socket: SocketOptions
     @Flag(name: .shortAndLong, help: "Go on with new events as they come; Ctrl-C ends it.")

@@ -75,7 +75,7 @@ extension Supervisor {
             manifest: agent.plan.manifestFile ?? plan.configuration.file)
         let epitaph = Epitaph(agent.id, report, facts)
         var certificate = DeathCertificate(
-            agent: agent.name, incarnation: report.incarnation.number, at: Timestamp.now().text, cause: report.cause,
+            agent: agent.name, incarnation: report.incarnation.number, at: exit.at, cause: report.cause,
             summary: epitaph.summary, advice: epitaph.advice)
         certificate.pid = report.pid
         certificate.uptimeSeconds = report.uptime.seconds

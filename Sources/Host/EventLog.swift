@@ -23,10 +23,12 @@ struct EventLog {
         return record
     }
 
-    /// Records after a sequence number, or the last `count`.
+    /// Records after a sequence number, or the last `count`. A number that has not been given yet is another supervisor's, who began
+    /// at 1 as well: whoever asks with it has seen nothing of this one.
     func select(after: UInt64?, count: Int) -> [EventRecord] {
         let kept = records.suffix(Self.capacity)
         guard let after else { return Array(kept.suffix(count)) }
-        return Array(kept.drop { $0.sequence <= after }.prefix(count))
+        let seen = after <= last ? after : 0
+        return Array(kept.drop { $0.sequence <= seen }.prefix(count))
     }
 }

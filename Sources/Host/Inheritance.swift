@@ -27,6 +27,8 @@ struct Inheritance {
 
     private(set) var memories: [AgentMemory] = []
     private(set) var lives: [AgentID: Life] = [:]
+    /// Agents of whom a supervisor of this boot that did not end in order has left a record.
+    private(set) var remembered: Set<AgentID> = []
     /// What could not be used, in words for the log.
     private(set) var complaints: [String] = []
 
@@ -53,6 +55,7 @@ struct Inheritance {
                 memory = record.memory
                 memory.lastIncarnation = max(epoch, memory.lastIncarnation)
                 lives[id] = Self.life(record, birth, keepsakes)
+                remembered.insert(id)
             }
             memories.append(memory)
         }

@@ -56,7 +56,7 @@ struct LifeRecord: Equatable {
         word(moment.pidNamespace)
         word(incarnation)
         bytes += [stage.rawValue, isReady ? 1 : 0, Self.code(memory.standing), memory.isRestarting ? 1 : 0]
-        bytes += [0, 0, 0, 0]
+        bytes += [Self.code(memory.failure), 0, 0, 0]
         word(UInt64(bitPattern: spawnedAt.nanoseconds))
         word(launchFingerprint)
         word(memory.lastIncarnation.number)
@@ -92,6 +92,7 @@ struct LifeRecord: Equatable {
         memory = AgentMemory(
             id: id, lastIncarnation: Incarnation(word(80)), restarts: word(88), standing: standing)
         memory.isRestarting = bytes[59] == 1
+        memory.failure = Self.failure(bytes[60])
         memory.attempt = UInt32(clamping: word(96))
         memory.nextStart = word(104) == 0 ? nil : Instant(nanoseconds: Int64(bitPattern: word(104)))
         let count = word(112)
@@ -102,6 +103,16 @@ struct LifeRecord: Equatable {
     init(moment: Moment, memory: AgentMemory) {
         self.moment = moment
         self.memory = memory
+    }
+
+    /// Their places are part of the format. 0: none, and what a supervisor wrote that did not tell.
+    private static let failures: [FailureReason?] = [
+        nil, .tooManyRestarts, .tooManyGroupRestarts, .misconfigured, .rejectedConfiguration, .cannotExecute,
+        .survivors,
+    ]
+    private static func code(_ failure: FailureReason?) -> UInt8 { UInt8(failures.firstIndex(of: failure) ?? 0) }
+    private static func failure(_ code: UInt8) -> FailureReason? {
+        failures.indices.contains(Int(code)) ? failures[Int(code)] : nil
     }
 
     private static let standings: [AgentMemory.Standing] = [.wanted, .stoppedByOperator, .failed, .done]

@@ -59,6 +59,7 @@ extension Supervisor {
             record(kind: "supervisor", message: complaint)
             console.line(complaint)
         }
+        recallLastExits(of: inheritance.remembered)
         // Before the groups go that counted it.
         let accounts = inheritance.lives.compactMapValues(usage(ofEnded:))
         let isClear = containment.clearPredecessors { inheritance.keeps(agent: $0, incarnation: $1) }

@@ -83,6 +83,7 @@ extension Supervisor {
             return record(kind: "upgrade", message: "upgrade given up: the supervisor is stopping")
         }
         for id in agents.keys { remember(id) }
+        certificates.flush()
         for agent in agents.values { agent.log.takeWaiting() }
         link.announceUpgrade()
         launcher.announceUpgrade(true)

@@ -49,6 +49,8 @@ public struct AgentMemory: Hashable, Sendable {
     public var lastIncarnation: Incarnation
     public var restarts: UInt64
     public var standing: Standing
+    /// Why it is `failed`; nil in any other standing.
+    public var failure: FailureReason?
     /// It was on its way down in order to come up again.
     public var isRestarting = false
     /// Restarts in a row without a healthy period between them.

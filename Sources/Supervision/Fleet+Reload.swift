@@ -19,7 +19,9 @@ extension Fleet {
             switch memory?.standing ?? .wanted {
             case .wanted: backoff(memory, spec) ?? rest
             case .stoppedByOperator: .stopped(.byOperator)
-            case .failed: spec.enabled ? .failed(.tooManyRestarts) : rest
+            // Refused for what stood in its configuration, and that is right now: it was never given up.
+            case .failed where memory?.failure == .misconfigured && spec.isRunnable: rest
+            case .failed: spec.enabled ? .failed(memory?.failure ?? .tooManyRestarts) : rest
             case .done: spec.enabled ? .done : rest
             }
         var machine = AgentMachine(

@@ -42,6 +42,7 @@ extension AgentMachine {
     var memory: AgentMemory {
         var memory = AgentMemory(
             id: spec.id, lastIncarnation: lastIncarnation, restarts: restarts, standing: standing)
+        memory.failure = failure
         memory.isRestarting = isRestarting
         memory.attempt = budget.attempt
         memory.restartTimes = budget.restartTimes
@@ -59,6 +60,15 @@ extension AgentMachine {
         case .stopping(let stopping): stopping.departure.sequel.comesBackAsAsked
         case .running(let running): running.due?.sequel.comesBackAsAsked ?? false
         default: false
+        }
+    }
+
+    private var failure: FailureReason? {
+        switch phase {
+        case .failed(let reason): reason
+        case .clearing(let clearing), .stuck(let clearing):
+            if case .fail(let reason) = clearing.sequel { reason } else { nil }
+        case .stopped, .waiting, .starting, .running, .stopping, .backoff, .done: nil
         }
     }
 

@@ -7,6 +7,96 @@ import Wire
 
 /// What `status` says of agents that are failed, and of those that ended before: also a successor that saw nothing of it.
 @Suite("Supervisor: failures told", .serialized) struct FailureTests {
+    private static let givenUp =
+        ": no book; given up after 2 restarts within 60 s; `agentctl start GivenUp` tries again"
+
+    private func write(to rig: SupervisorRig) throws {
+        let restart = #""restart": { "initialMs": 1, "maxMs": 1, "intensity": { "restarts": 2, "windowSeconds": 60 } }"#
+        try rig.agent("GivenUp", "#!/bin/sh\necho no book\nexit 3\n", manifest: restart)
+        try rig.agent("Refusing", "#!/bin/sh\necho no weight\nexit 78\n", manifest: "")
+        try rig.agent(
+            "Mended", "#!/bin/sh\n[ \"$QP_INCARNATION\" = 1 ] && exit 5\nexec sleep 1000\n",
+            manifest: #""restart": { "initialMs": 1 }"#)
+        try rig.agent("Steady", SupervisorRig.sleeper, manifest: "")
+        try rig.agent("Refused", SupervisorRig.sleeper, manifest: #""restrt": {}"#)
+    }
+
+    private func expectTold(_ rig: SupervisorRig, _ location: SourceLocation = #_sourceLocation) throws {
+        let givenUp = try rig.waitFor("GivenUp", .failed, location)
+        #expect(givenUp.message?.hasPrefix("exited with code 3 after ") == true, "\(givenUp)", sourceLocation: location)
+        #expect(givenUp.message?.hasSuffix(Self.givenUp) == true, "\(givenUp)", sourceLocation: location)
+        #expect(givenUp.failure == .tooManyRestarts && givenUp.lastExit?.code == 3, sourceLocation: location)
+        let refusing = try rig.waitFor("Refusing", .failed, location)
+        #expect(refusing.failure == .rejectedConfiguration && refusing.lastExit?.code == 78, sourceLocation: location)
+        #expect(
+            refusing.message?.contains(": no weight; not tried again, because code 78 ") == true, "\(refusing)",
+            sourceLocation: location)
+        let mended = try rig.waitFor("Mended", .running, incarnation: 2, location)
+        #expect(
+            mended.lastExit?.code == 5 && mended.message == nil && mended.failure == nil, "\(mended)",
+            sourceLocation: location)
+        #expect(try rig.waitFor("Steady", .running, location).lastExit == nil, sourceLocation: location)
+    }
+
+    private func expectRefused(_ rig: SupervisorRig, _ location: SourceLocation = #_sourceLocation) throws {
+        let refused = try rig.waitFor("Refused", .failed, location)
+        #expect(
+            refused.failure == .misconfigured && refused.message?.contains("\"restrt\"") == true, "\(refused)",
+            sourceLocation: location)
+    }
+
+    private func waitForCertificates(_ rig: SupervisorRig) throws {
+        try rig.wait("certificates") {
+            ["GivenUp/exits/3", "Refusing/exits/1", "Mended/exits/1"].allSatisfy {
+                access("\(rig.path)/run/agents/\($0).json", F_OK) == 0
+            }
+        }
+    }
+
+    @Test("the reason and the next step, and the same after a takeover and after an upgrade")
+    func told() throws {
+        let rig = try SupervisorRig()
+        try write(to: rig)
+        try rig.start()
+        try expectTold(rig)
+        try expectRefused(rig)
+        try waitForCertificates(rig)
+        let before = try rig.agent("Mended").lastExit
+        try rig.killed()
+        try rig.start()
+        try expectTold(rig)
+        try expectRefused(rig)
+        #expect(try rig.agent("Mended").lastExit == before)
+        // Who was refused and is mended while nobody looks was never given up.
+        try rig.killed()
+        try rig.write("agents/Refused/agent.json", #"{ "executable": "main" }"#)
+        try rig.start()
+        _ = try rig.waitFor("Refused", .running, incarnation: 1)
+        try expectTold(rig)
+        let started = try rig.status().supervisor.startedAt
+        kill(try #require(rig.process).processIdentifier, SIGUSR2)
+        try rig.wait("the new program") {
+            rig.reconnect()
+            guard let report = try? rig.status() else { return false }
+            return report.supervisor.startedAt != started
+        }
+        try expectTold(rig)
+        #expect(try rig.stop() == 0)
+        // After an ordered stop everything begins anew.
+        try rig.start()
+        #expect(try rig.waitFor("Steady", .running).lastExit == nil)
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test("an event number of another supervisor shows all that there is, and loses nothing silently")
+    func eventNumbers() {
+        var log = EventLog()
+        for index in 1...5 { _ = log.append(kind: "k", message: "\(index)") }
+        #expect(log.select(after: 3, count: 9).map(\.sequence) == [4, 5])
+        #expect(log.select(after: 5, count: 9).isEmpty)
+        #expect(log.select(after: 900, count: 9).map(\.sequence) == [1, 2, 3, 4, 5])
+    }
+
     @Test("wires of agents that keep no counters have none, not zero")
     func uncounted() throws {
         let rig = try SupervisorRig()

@@ -36,6 +36,15 @@ import Wire
         for count in stride(from: 0, to: bytes.count, by: 7) { #expect(LifeRecord(bytes[..<count], of: "Gate") == nil) }
     }
 
+    @Test("why it failed is on record; what an older supervisor wrote does not tell", arguments: FailureReason.allCases)
+    func failure(reason: FailureReason) {
+        var record = record
+        record.memory.standing = .failed
+        #expect(LifeRecord(record.bytes, of: "Gate")?.memory.failure == nil)
+        record.memory.failure = reason
+        #expect(LifeRecord(record.bytes, of: "Gate")?.memory.failure == reason)
+    }
+
     @Test("of a longer window the last restarts are remembered")
     func window() {
         var record = record

@@ -231,7 +231,28 @@ import Wire
             var script = try Script([.plain("a")], remembering: [memory(standing)])
             script.tell(.boot)
             #expect(script.spawned.isEmpty)
-            #expect(script.fleet.memory() == [memory(standing)])
+            var expected = memory(standing)
+            if standing == .failed { expected.failure = .tooManyRestarts }
+            #expect(script.fleet.memory() == [expected])
         }
+    }
+
+    @Test func whyItFailedIsRemembered() throws {
+        for reason: FailureReason in [.rejectedConfiguration, .cannotExecute, .tooManyGroupRestarts] {
+            var known = memory(.failed)
+            known.failure = reason
+            var script = try Script([.plain("a")], remembering: [known])
+            script.tell(.boot)
+            #expect(script.spawned.isEmpty && script.fleet.view(of: "a")?.failureReason == reason)
+            #expect(script.fleet.memory() == [known])
+        }
+    }
+
+    @Test func whoWasRefusedAndIsMendedStarts() throws {
+        var refused = memory(.failed)
+        refused.failure = .misconfigured
+        var script = try Script([.plain("a")], remembering: [refused])
+        script.tell(.boot)
+        #expect(script.spawned == ["a"])
     }
 }
