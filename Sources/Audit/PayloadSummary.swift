@@ -52,9 +52,16 @@ enum PayloadSummary {
         case .portfolioState(let state):
             "\(name(state.tradingState)), equity \(state.equity), realised \(state.realised), "
                 + "unrealised \(state.unrealised), fees \(state.fees)"
-        case .command(let command):
-            "\(name(command.kind)) \(command.target) by \(command.issuedBy): \(command.reason)"
+        case .command(let command): self.command(command)
         }
+    }
+
+    private static func command(_ command: Command) -> String {
+        var text = name(command.kind)
+        if command.kind == .setTradingState { text += " \(name(command.tradingState).uppercased())" }
+        if !command.target.isEmpty { text += " \(command.target)" }
+        if !command.issuedBy.isEmpty { text += " by \(command.issuedBy)" }
+        return command.reason.isEmpty ? text : "\(text): \(command.reason)"
     }
 
     private static func book(_ update: BookUpdate) -> String {

@@ -6,6 +6,21 @@ import Wire
 
 @testable import Audit
 
+@Suite("Messages in words") struct PayloadWordsTests {
+    @Test func commandsSayWhatTheyHave() {
+        var command = Command()
+        command.kind = .setTradingState
+        command.tradingState = .halted
+        #expect(PayloadSummary.text(.command(command)) == "set trading state HALTED")
+        command.issuedBy = "Ada"
+        command.reason = "fat finger"
+        #expect(PayloadSummary.text(.command(command)) == "set trading state HALTED by Ada: fat finger")
+        command.kind = .pauseStrategy
+        command.target = "arb"
+        #expect(PayloadSummary.text(.command(command)) == "pause strategy arb by Ada: fat finger")
+    }
+}
+
 @Suite struct TraceStoryTests {
     let run = FakeRun()
     /// Some monotonic time.
