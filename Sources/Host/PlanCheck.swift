@@ -15,6 +15,19 @@ public enum PlanCheck {
         }
     }
 
+    /// Every error of a configuration that has some which concern the whole: those that were found by reading, and what agents say of
+    /// their settings whom none of these concerns.
+    ///
+    /// - Parameter plan: what could be read; nil: nothing.
+    public static func errors(
+        _ plan: Wire.FleetPlan?, fatal: [ConfigurationError], found: [ConfigurationError]
+    ) -> [String] {
+        let asked = plan.map { plan in
+            plan.unconcerned(by: fatal).flatMap { SettingsProbe.errors(of: $0, in: plan) }
+        }
+        return (fatal + found).map(\.description) + (asked ?? [])
+    }
+
     /// Errors of single agents: those found by reading, then those that agents built on AgentKit find when they are made.
     /// Runs each such program for at most ``SettingsInquiry/answerLimit``.
     public static func agentErrors(_ plan: Wire.FleetPlan) -> [String] {

@@ -38,11 +38,13 @@ import Wire
     func run() throws {
         let file = CanonicalPath.ofFile(URL(fileURLWithPath: config).standardizedFileURL.path)
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-        let plan: FleetPlan
         let record = ConfigurationRecord(HostConfigurationSource())
-        switch FleetPlan.load(configurationFile: file, programDirectory: programs, from: record) {
-        case .success(let loaded): plan = loaded
-        case .failure(let errors): throw fail(errors.errors.map(\.description), Self.configurationExit)
+        let (read, fatal, found) = FleetPlan.judge(
+            configurationFile: file, programDirectory: programs, from: record)
+        guard let plan = read, fatal.isEmpty else {
+            let errors =
+                check ? PlanCheck.errors(read, fatal: fatal, found: found) : (fatal + found).map(\.description)
+            throw fail(errors, Self.configurationExit)
         }
         let fleetErrors = PlanCheck.fleetErrors(plan)
         if check {

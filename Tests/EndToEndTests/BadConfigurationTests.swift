@@ -180,6 +180,23 @@ extension EndToEnd {
             }
         }
 
+        @Test("a mistake that concerns the whole hides none that an agent finds in its settings")
+        func settingsBesideOtherMistakes() throws {
+            try Place.with { place in
+                try place.adopt()
+                try place.configure(
+                    """
+                    { "logs": { "files": 0 }, "agents": { "MarketFeed": { "settings": { "seed": -1 } } },
+                      "pipelines": { "main": { "wires": { "NeuralArb.signals": "AlphaScaner.signals" } } } }
+                    """)
+                let outcome = try place.supervise("--check")
+                #expect(outcome.exit == .code(78))
+                for word in ["logs.files", "did you mean \"AlphaScanner\"?", "'settings.seed'"] {
+                    #expect(outcome.error.contains(word), "\(outcome.error)")
+                }
+            }
+        }
+
         @Test("a configuration without faults is said to have none, and nothing starts")
         func check() throws {
             try Place.with { place in

@@ -88,6 +88,43 @@ import Testing
         }
     }
 
+    /// What can be judged by itself is told at once, whatever else is wrong.
+    @Test func aBadFromIsToldBesideOtherMistakes() {
+        func errors(_ drop: String, _ supervisor: String = "{}") -> [String] {
+            FakeDisk(supervisor, agents: ["Feed": Self.feed, "Drop": drop]).errors()
+        }
+        let cases = [
+            #"{ "type": "BookUpdat", "delivery": "stream", "from": "Fed.book" }"#,
+            #"{ "type": "BookUpdate", "delivery": "strem", "from": "Fed.book" }"#,
+            #"{ "type": "BookUpdate", "from": "Fed.book" }"#,
+        ]
+        for input in cases {
+            let found = errors(#"{ "executable": "run", "inputs": { "book": \#(input) } }"#)
+            #expect(found.count == 2 && found.contains { $0.contains("did you mean \"Feed\"?") }, "\(found)")
+        }
+        // A mistake in one port hides none in another, at either end.
+        let other = errors(
+            #"""
+            { "executable": "run", "inputs": { "book": { "type": "BookUpdate", "delivery": "stream", "from": "Feed.bok" } },
+              "outputs": { "signals": { "type": "Signl", "delivery": "stream" } } }
+            """#)
+        #expect(other.count == 2 && other.contains { $0.contains("did you mean \"book\"?") }, "\(other)")
+        // Nor does a wire that went wrong in supervisor.json hide an input without a source.
+        let listener = Self.manifest("utility", "in.book:BookUpdate:stream", "in.trades:Trade:stream")
+        let wires = errors(listener, Self.wires(#""Drop.book": "Fed.book""#))
+        #expect(wires.count == 2 && wires.contains { $0.contains("the input Drop.trades has no source") }, "\(wires)")
+        // What follows from a mistake that is told is not told as another.
+        let optional = errors(
+            #"{ "executable": "run", "inputs": { "book": { "type": "X", "delivery": "stream", "from": "Fed.book", "optional": true } } }"#
+        )
+        #expect(optional.count == 1, "\(optional)")
+        let unreadable = FakeDisk(agents: [
+            "Feed": #"{ "executable": "run", "outputs": { "book": { "type": "X", "delivery": "stream" } } }"#,
+            "Drop": Self.manifest("utility", "in.book:BookUpdate:stream", from: ["book": #""Feed.book""#]),
+        ]).errors()
+        #expect(unreadable.count == 1 && unreadable[0].contains("outputs.book"), "\(unreadable)")
+    }
+
     @Test func anInputNeedsASource() throws {
         let plan = try FakeDisk(agents: ["Feed": Self.feed, "Scanner": Self.scanner]).plan()
         #expect(plan["Feed"]?.startsWithFleet == true)

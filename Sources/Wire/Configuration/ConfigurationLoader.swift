@@ -9,13 +9,22 @@ extension FleetPlan {
     public static func load(
         configurationFile: String, programDirectory: String, from source: some ConfigurationSource
     ) -> Result<FleetPlan, ConfigurationErrors> {
+        let (plan, fatal, errors) = judge(
+            configurationFile: configurationFile, programDirectory: programDirectory, from: source)
+        guard let plan, fatal.isEmpty else { return .failure(ConfigurationErrors(fatal + errors)) }
+        return .success(plan)
+    }
+
+    /// The same, with what could be read where something concerns the whole: for whoever wants to judge the rest of it.
+    ///
+    /// - Returns: `plan` is nil where nothing could be read; `fatal` are the errors that concern the whole, `errors` those of
+    ///   single drop-ins.
+    public static func judge(
+        configurationFile: String, programDirectory: String, from source: some ConfigurationSource
+    ) -> (plan: FleetPlan?, fatal: [ConfigurationError], errors: [ConfigurationError]) {
         var loader = ConfigurationLoader(file: configurationFile, programDirectory: programDirectory)
         let plan = loader.load(from: source)
-        guard let plan, loader.fatal.errors.isEmpty else {
-            let agentErrors = plan?.agentErrors ?? loader.drafts.flatMap(\.errors.errors)
-            return .failure(ConfigurationErrors(loader.fatal.errors + agentErrors))
-        }
-        return .success(plan)
+        return (plan, loader.fatal.errors, plan?.agentErrors ?? loader.drafts.flatMap(\.errors.errors))
     }
 }
 
@@ -28,10 +37,16 @@ struct AgentDraft {
     var folder: String
     var executablePath: String?
     var errors = ErrorList()
-    /// Its ports could be read; else nothing can be said of wires to them.
+    /// Its ports could be found; else nothing can be said of wires to them.
     var portsAreKnown = true
 
     var name: String { manifest.name }
+
+    /// Declared, with mistakes of its own: what is wrong with it is told already, and nothing else follows from it.
+    func declares(unreadable port: String, in group: String) -> Bool {
+        let readable = group == "inputs" ? manifest.inputs.map(\.name) : manifest.outputs.map(\.name)
+        return node[group]?[port] != nil && !readable.contains(port)
+    }
 
     /// Where `inputs.book` stands (in whichever layer), or the manifest as a whole.
     func place(_ keys: String...) -> SourcePlace {
@@ -294,9 +309,7 @@ struct ConfigurationLoader {
         }
         var draft = AgentDraft(
             manifest: manifest, node: node, manifestFile: manifestFile, folder: folder, errors: errors,
-            portsAreKnown: !merged.errors.contains {
-                $0.keyPath.contains("inputs") || $0.keyPath.contains("outputs") || $0.keyPath.isEmpty
-            })
+            portsAreKnown: node.lists("inputs") && node.lists("outputs"))
         if !manifest.executable.isEmpty { find(&draft, source) }
         if let user = manifest.sandbox.user, !source.hasUser(named: user) {
             draft.errors.add(
@@ -332,6 +345,17 @@ struct ConfigurationLoader {
         draft.errors.add(
             place, "there is no program at \(candidates.joined(separator: " nor "))",
             "build it or correct \"executable\" ($PATH is never searched)")
+    }
+}
+
+extension JSONNode {
+    /// An object whose members can be gone through: `key` is one of its, or absent.
+    fileprivate func lists(_ key: String) -> Bool {
+        guard case .object = content else { return false }
+        switch self[key]?.content {
+        case .object, .null, nil: return true
+        default: return false
+        }
     }
 }
 

@@ -9,6 +9,12 @@ struct WireResolver {
     private var placeByEdge: [Graph.Edge: SourcePlace] = [:]
     /// Inputs with a source whose own manifest can't be read: that is the source's error, not theirs.
     private var excused: Set<PortID> = []
+    /// Inputs of which a wire was refused.
+    private var refused: Set<PortID> = []
+    /// Agents with a wire of supervisor.json to an input that they do not have: it may be meant for one that they have.
+    private var missed: Set<String> = []
+    /// The same, of agents that are not there.
+    private var hasStrayWire = false
 
     init(drafts: [AgentDraft], file: String) {
         self.drafts = drafts
@@ -23,7 +29,13 @@ struct WireResolver {
         for index in drafts.indices {
             for input in drafts[index].manifest.inputs {
                 let target = PortID(agent: drafts[index].name, port: input.name)
-                if !replaced.contains(target) { connect(manifestWires(drafts[index], input, target)) }
+                if !replaced.contains(target) { connect(manifestWires(drafts[index], target)) }
+            }
+            // What is wrong with an input itself does not keep its sources from being looked at.
+            for member in drafts[index].node["inputs"]?.members ?? []
+            where drafts[index].declares(unreadable: member.key, in: "inputs") {
+                let target = PortID(agent: drafts[index].name, port: member.key)
+                if !replaced.contains(target) { connect(manifestWires(drafts[index], target)) }
             }
         }
         checkSources()
@@ -33,8 +45,8 @@ struct WireResolver {
         checkOrderPath()
     }
 
-    private func manifestWires(_ draft: AgentDraft, _ input: InputDeclaration, _ target: PortID) -> DeclaredWires {
-        let node = draft.node["inputs"]?[input.name]
+    private func manifestWires(_ draft: AgentDraft, _ target: PortID) -> DeclaredWires {
+        let node = draft.node["inputs"]?[target.port]
         var ignored = ErrorList()
         let sources = node?["from"].map { ObjectReader.ports($0, &ignored) } ?? []
         return DeclaredWires(target: target, targetPlace: node?.place ?? draft.node.place, sources: sources)
@@ -44,6 +56,7 @@ struct WireResolver {
 
     private mutating func connect(_ wire: DeclaredWires) {
         guard let index = indexByName[wire.target.agent] else {
+            hasStrayWire = true
             return add(
                 wire.targetPlace, wire.target, "there is no agent \"\(wire.target.agent)\"",
                 NearestName.remedy(
@@ -51,7 +64,9 @@ struct WireResolver {
         }
         guard drafts[index].portsAreKnown else { return }
         let manifest = drafts[index].manifest
-        guard let input = manifest.inputs.first(where: { $0.name == wire.target.port }) else {
+        let input = manifest.inputs.first { $0.name == wire.target.port }
+        guard input != nil || drafts[index].declares(unreadable: wire.target.port, in: "inputs") else {
+            missed.insert(wire.target.agent)
             let isOutput = manifest.outputs.contains { $0.name == wire.target.port }
             return add(
                 wire.targetPlace, wire.target,
@@ -63,15 +78,17 @@ struct WireResolver {
         for source in wire.sources { connect(source.port, at: source.place, to: wire.target, input) }
     }
 
-    private mutating func connect(_ source: PortID, at place: SourcePlace, to target: PortID, _ input: InputDeclaration)
-    {
+    /// - Parameter input: nil: it could not be read, which is told; whether the source is there can be said all the same.
+    private mutating func connect(
+        _ source: PortID, at place: SourcePlace, to target: PortID, _ input: InputDeclaration?
+    ) {
         if source.agent == OperatorPort.agent { return connectOperator(source, at: place, to: target, input) }
         guard source.agent != target.agent else {
             return add(place, target, "\(target) would receive from its own agent", "keep the state inside the agent")
         }
         guard let index = indexByName[source.agent] else {
             // A drop-in may offer to listen to agents that are not here.
-            if input.isOptional, place.file != file { return }
+            if isOptional(target, input), place.file != file { return }
             return add(
                 place, target, "there is no agent \"\(source.agent)\"",
                 NearestName.remedy(source.agent, among: drafts.map(\.name), otherwise: "add it to the agents directory")
@@ -82,6 +99,10 @@ struct WireResolver {
             return
         }
         let manifest = drafts[index].manifest
+        guard !drafts[index].declares(unreadable: source.port, in: "outputs") else {
+            excused.insert(target)
+            return
+        }
         guard let output = manifest.outputs.first(where: { $0.name == source.port }) else {
             let isInput = manifest.inputs.contains { $0.name == source.port }
             return add(
@@ -91,6 +112,7 @@ struct WireResolver {
                     ? "name an output of \(source.agent): \(manifest.outputs.map(\.name).joined(separator: ", "))"
                     : NearestName.remedy(source.port, among: manifest.outputs.map(\.name)))
         }
+        guard let input else { return }
         let edge = Graph.Edge(source: source, target: target, type: output.type, delivery: output.delivery)
         placeByEdge[edge] = place
         guard output.type == input.type else {
@@ -107,14 +129,21 @@ struct WireResolver {
         edges.append(edge)
     }
 
+    private func isOptional(_ target: PortID, _ input: InputDeclaration?) -> Bool {
+        if let input { return input.isOptional }
+        let node = indexByName[target.agent].flatMap { drafts[$0].node["inputs"]?[target.port] }
+        return node?["optional"]?.content == .bool(true)
+    }
+
     /// The operator's commands have one way into an agent: an input of their own.
     private mutating func connectOperator(
-        _ source: PortID, at place: SourcePlace, to target: PortID, _ input: InputDeclaration
+        _ source: PortID, at place: SourcePlace, to target: PortID, _ input: InputDeclaration?
     ) {
         guard source == OperatorPort.id else {
             return add(
                 place, target, "the supervisor has no output \"\(source.port)\"", "write \"\(OperatorPort.id)\"")
         }
+        guard let input else { return }
         guard input.type == OperatorPort.type.name else {
             return add(
                 place, target, "\(source) sends \(OperatorPort.type.name), and \(target) takes \(input.type)",
@@ -132,6 +161,7 @@ struct WireResolver {
     }
 
     private mutating func add(_ place: SourcePlace, _ target: PortID, _ problem: String, _ remedy: String) {
+        refused.insert(target)
         if place.file != file, let index = indexByName[target.agent] {
             drafts[index].errors.add(place, problem, remedy)
         } else {
@@ -142,15 +172,15 @@ struct WireResolver {
     // MARK: The whole
 
     private mutating func checkSources() {
-        // A wire that went wrong in supervisor.json is told once.
-        guard fatal.errors.isEmpty else { return }
+        // A wire that went wrong is told once: an input that it may have been meant for is not said to have none.
+        guard !hasStrayWire else { return }
         let wired = Set(edges.map(\.target))
-        for index in drafts.indices where drafts[index].portsAreKnown {
+        for index in drafts.indices where drafts[index].portsAreKnown && !missed.contains(drafts[index].name) {
             for input in drafts[index].manifest.inputs where !input.isOptional {
                 let keyPath = "inputs.\(input.name)"
                 if drafts[index].errors.errors.contains(where: { $0.keyPath.hasPrefix(keyPath) }) { continue }
                 let target = PortID(agent: drafts[index].name, port: input.name)
-                guard !wired.contains(target), !excused.contains(target) else { continue }
+                guard !wired.contains(target), !excused.contains(target), !refused.contains(target) else { continue }
                 drafts[index].errors.add(
                     drafts[index].place("inputs", input.name), "the input \(target) has no source",
                     "wire it under pipelines in supervisor.json, or give it \"from\" or \"optional\": true")
