@@ -142,8 +142,8 @@ struct ControlClient: ~Copyable {
             switch message {
             case .notification: continue
             case .result(let answered, let value) where answered == id: return value
-            case .error(let answered, _, let message, let data) where answered == id || answered == nil:
-                throw Failure(.refused, Self.refusal(message, data))
+            case .error(let answered, let code, let message, let data) where answered == id || answered == nil:
+                throw Failure(.refused, Self.refusal(message, data), refusal: Int(code))
             case .result, .error: continue
             }
         }

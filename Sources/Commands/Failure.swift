@@ -13,9 +13,12 @@ package enum ExitStatusCode: Int32 {
 package struct Failure: Error {
     package var code: ExitStatusCode
     package var message: String
+    /// The supervisor's own word for it, where it refused.
+    var refusal: Int?
 
-    package init(_ code: ExitStatusCode, _ message: String) {
+    package init(_ code: ExitStatusCode, _ message: String, refusal: Int? = nil) {
         self.code = code
         self.message = message
+        self.refusal = refusal
     }
 }

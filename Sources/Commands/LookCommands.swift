@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Wire
 
 // Commands that look and change nothing.
@@ -41,7 +42,13 @@ struct GraphCommand: ParsableCommand {
 
 struct LogsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "logs", abstract: "The last lines that an agent wrote.")
+        commandName: "logs", abstract: "The last lines that an agent wrote.",
+        discussion: "With -f an agent that is being dropped in is waited for, \(Int(appearanceSeconds)) s at most.")
+
+    /// A drop-in is taken half a second after its copy is complete, and its name is often asked for at once.
+    static let appearanceSeconds = 2.0
+    /// Between two questions for it.
+    static let pauseUs: UInt32 = 100_000
 
     @OptionGroup var socket: SocketOptions
     @Flag(name: .shortAndLong, help: "Go on with new lines as they come; Ctrl-C ends it.")
@@ -60,13 +67,27 @@ struct LogsCommand: ParsableCommand {
     func run() throws {
         var client = try socket.client()
         let command = ControlCommand.logs(agent: agent, lines: lines, follow: follow)
-        for line in try client.call(command, as: LogsReport.self).lines { Terminal.say(Self.text(of: line)) }
+        for line in try report(command, from: &client).lines { Terminal.say(Self.text(of: line)) }
         guard follow else { return }
         while let (method, params) = try client.nextNotification() {
             guard method == ControlProtocol.Notification.log.rawValue else { continue }
             Terminal.say(Self.text(of: try ControlClient.decode(params, as: LogLine.self)))
         }
         throw Failure(.noSupervisor, "the supervisor closed the connection; start it again to follow on")
+    }
+
+    /// Of an agent that may be about to appear, where its lines are to be followed.
+    private func report(_ command: ControlCommand, from client: inout ControlClient) throws -> LogsReport {
+        var questions = follow ? Int(Self.appearanceSeconds * 1e6) / Int(Self.pauseUs) : 0
+        while true {
+            do {
+                return try client.call(command, as: LogsReport.self)
+            } catch let failure as Failure where failure.refusal == ControlErrorCode.unknownAgent.rawValue {
+                guard questions > 0 else { throw failure }
+                questions -= 1
+                usleep(Self.pauseUs)
+            }
+        }
     }
 
     /// "time err text": when, and who says it.

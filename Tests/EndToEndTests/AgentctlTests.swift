@@ -206,6 +206,24 @@ extension EndToEnd {
             }
         }
 
+        @Test("logs -f waits for an agent that is being dropped in, and not for ever")
+        func followingADropIn() throws {
+            try withMarket { run in
+                try run.settled()
+                let logs = try Program(
+                    Programs.agentctl, ["logs", "-f", "hello.sh", "--socket", run.place.socket], in: run.place.path,
+                    name: "logs")
+                let script = "#!/bin/sh\necho hello there\nexec sleep 1000\n"
+                try run.place.write("agents/hello.sh", script, mode: 0o755)
+                try eventually("its line is followed", detail: { logs.error }) {
+                    logs.output.contains("hello there") ? true : nil
+                }
+                let nobody = try run.ctl("logs", "-f", "Nobody")
+                #expect(nobody.exit == .code(1) && nobody.error.contains("there is no agent \"Nobody\""), "\(nobody)")
+                try run.stop()
+            }
+        }
+
         @Test("shutdown stops everything and the supervisor exits 0")
         func shutdown() throws {
             try withMarket { run in
