@@ -100,6 +100,13 @@ public struct RunSummary: Sendable {
         }
     }
 
+    /// No message on any wire, and nothing on the order path.
+    public var saysNothing: Bool {
+        wires.allSatisfy { $0.messages == 0 && ($0.sent ?? 0) == 0 } && signals.allSatisfy { $0.count == 0 }
+            && trading.proposalCount == 0 && trading.sized == 0 && trading.decisionCount == 0 && trading.orders == 0
+            && trading.fillCount == 0
+    }
+
     /// Reads the run directory. Agents should have stopped, or be idle: the files are read one after another.
     public static func load(
         runDirectory: String, restarts: [String: Int] = [:], since: Instant = .zero, graph: Graph? = nil,

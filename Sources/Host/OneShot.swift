@@ -73,7 +73,7 @@ public final class OneShot {
     }
 
     /// What the run came to, from the run directory; also written to `<run>/summary.json`.
-    public func summary() throws -> String {
+    public func summary() throws -> (text: String, saysNothing: Bool) {
         let restarts = Dictionary(
             uniqueKeysWithValues: supervisor.statusReport().agents.map { ($0.name, $0.restarts) })
         let summary = try RunSummary.load(
@@ -81,7 +81,7 @@ public final class OneShot {
             graph: supervisor.plan.graph,
             pipelines: supervisor.plan.configuration.pipelines.map { ($0.name, Set($0.members)) })
         try summary.write(to: "\(supervisor.runDirectory.path)/summary.json")
-        return summary.text
+        return (summary.text, summary.saysNothing)
     }
 }
 

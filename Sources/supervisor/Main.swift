@@ -73,7 +73,10 @@ import Wire
     private func runOnce(_ supervisor: Supervisor) throws -> Int32 {
         let oneShot = OneShot(supervisor)
         let code = try supervisor.run()
-        print(try oneShot.summary())
+        let (summary, saysNothing) = try oneShot.summary()
+        // Where it could not begin there is nothing to sum up, and the reason comes last.
+        if oneShot.outcome == .completed || !saysNothing { print(summary) }
+        fflush(nil)
         switch oneShot.outcome {
         case .completed: return code
         case .interrupted: throw fail(["stopped before the run was complete"], 1)

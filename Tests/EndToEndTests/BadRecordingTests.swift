@@ -58,6 +58,7 @@ extension EndToEnd {
                 }
                 #expect(outcome.exit == .code(1), "\(outcome)")
                 #expect(outcome.error.contains("MarketFeed"), "\(outcome.error)")
+                #expect(!outcome.output.contains("Run summary"), "there is nothing to sum up: \(outcome.output)")
                 #expect(place.text("run/logs/MarketFeed.log").contains(file))
             }
         }
