@@ -1,6 +1,7 @@
 import ArgumentParser
 import Audit
 import Commands
+import Glibc
 import Wire
 
 /// Reads the run directory, so it also works after the supervisor has ended.
@@ -36,7 +37,8 @@ struct WhyCommand: ParsableCommand {
             let remedy = NearestName.remedy(agent, among: known, otherwise: "`agentctl status` lists the agents")
             throw Failure(.refused, "nothing is recorded of an agent \"\(agent)\" in \(runDirectory); \(remedy)")
         }
-        var certificates = DeathCertificates.read(runDirectory: runDirectory, agent: agent)
+        let lastEnd = report?.agents.first { $0.name == agent }?.lastExit?.at
+        var certificates = Self.certificates(of: agent, runDirectory, lastEnd: lastEnd)
         if let incarnation {
             certificates.removeAll { $0.incarnation != incarnation }
             guard !certificates.isEmpty else {
@@ -64,5 +66,18 @@ struct WhyCommand: ParsableCommand {
         let places = newest.executable.map { SymbolTable.names(of: newest.frames, in: $0) } ?? []
         Terminal.say(newest.text(places: places, colour: Terminal.usesColour))
         if !isRefused, let standing { Terminal.say("\n\(standing)") }
+    }
+
+    /// A certificate is written a moment after the restart that follows: so long it is waited for, with so many looks.
+    private static let patience = (looks: 50, pauseUs: UInt32(20_000))
+
+    /// - Parameter lastEnd: when the agent last ended, as the supervisor says.
+    private static func certificates(of agent: String, _ runDirectory: String, lastEnd: String?) -> [DeathCertificate] {
+        for _ in 0..<patience.looks {
+            let found = DeathCertificates.read(runDirectory: runDirectory, agent: agent)
+            if lastEnd == nil || found.contains(where: { $0.at >= lastEnd! }) { return found }
+            usleep(patience.pauseUs)
+        }
+        return DeathCertificates.read(runDirectory: runDirectory, agent: agent)
     }
 }
