@@ -17,6 +17,8 @@ struct DropIns {
     var rejected: [String: String] = [:]
     /// Agents that can't work with what has changed, by name: the reason for their entry's rejection.
     var refused: [String: Refusal] = [:]
+    /// What is to be said as long as supervisor.json is not what is in force.
+    var note: String?
     var watch: DropInWatch
     var kernel: AgentsWatch?
     var timer: EventLoop.Timer?
@@ -34,9 +36,11 @@ struct DropIns {
         let answer: Answer
     }
 
-    init(record: ConfigurationRecord, plan: Wire.FleetPlan) {
-        self.record = record
-        stamps = ExecutableStamp.all(of: plan)
+    init(_ start: StartConfiguration) {
+        let plan = start.plan
+        record = start.record
+        stamps = start.kept?.stamps ?? ExecutableStamp.all(of: plan)
+        note = start.note
         watch = DropInWatch(settle: .milliseconds(Int64(plan.configuration.watch.settleMs)))
     }
 }

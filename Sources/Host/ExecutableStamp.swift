@@ -6,6 +6,8 @@ import Wire
 struct ExecutableStamp: Hashable {
     let text: String
 
+    init(text: String) { self.text = text }
+
     /// nil: there is no such file.
     init?(of path: String?) {
         var info = stat()

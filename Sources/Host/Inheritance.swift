@@ -104,6 +104,20 @@ struct Inheritance {
         return descriptor
     }
 
+    /// Whether an agent of this boot lives that was started in this run directory. Waits for nobody and locks nothing: a
+    /// supervisor may be at work there.
+    static func isAnybodyAlive(in run: String) -> Bool {
+        let present = LifeRecord.Moment.now()
+        let folders = (try? FileManager.default.contentsOfDirectory(atPath: "\(run)/agents")) ?? []
+        return folders.contains { name in
+            guard Names.isAgentName(name), let bytes = AgentFile.read("\(run)/agents/\(name)/\(LifeFile.name)"),
+                case .record(let record, let birth?) = LifeFile.Left(bytes, of: AgentID(name)),
+                record.moment == present, record.stage == .alive, birth.incarnation == record.incarnation
+            else { return false }
+            return proven(birth) != nil
+        }
+    }
+
     /// Agents whose process lives.
     var survivors: [(id: AgentID, life: Life, pid: pid_t, pidfd: Descriptor)] {
         lives.sorted { $0.key < $1.key }.compactMap { id, life in

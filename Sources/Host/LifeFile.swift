@@ -59,6 +59,16 @@ final class LifeFile {
     enum Left: Equatable {
         case record(LifeRecord, Birth?)
         case damaged
+
+        init(_ bytes: [UInt8], of id: AgentID) {
+            guard bytes.count >= LifeRecord.byteCount, let record = LifeRecord(bytes[..<LifeRecord.byteCount], of: id)
+            else {
+                self = .damaged
+                return
+            }
+            let end = Int(QP_BIRTH_AT) + MemoryLayout<qp_birth>.size
+            self = .record(record, bytes.count == end ? Birth(bytes[Int(QP_BIRTH_AT)...]) : nil)
+        }
     }
 
     /// How long a process may take from its making to its first word; then it is not waited for.
@@ -79,9 +89,6 @@ final class LifeFile {
         let count = pread(file.raw, &bytes, bytes.count, 0)
         // Just created.
         if count == 0 { return nil }
-        guard count >= LifeRecord.byteCount, let record = LifeRecord(bytes[..<LifeRecord.byteCount], of: id) else {
-            return .damaged
-        }
-        return .record(record, count == bytes.count ? Birth(bytes[Int(QP_BIRTH_AT)...]) : nil)
+        return Left(Array(bytes.prefix(max(0, count))), of: id)
     }
 }

@@ -33,6 +33,29 @@ extension Supervisor {
         console.line("\(name): \(message)")
     }
 
+    /// To be called when what is in force has changed, before anybody is changed for it.
+    func keepConfiguration(_ next: Candidate? = nil) {
+        let prints: [(String, UInt64)] =
+            next?.spec.agents.map { ($0.id.name, $0.launchFingerprint) }
+            ?? plan.agents.compactMap { agent in
+                fleet.launchFingerprint(of: AgentID(agent.name)).map { (agent.name, $0) }
+            }
+        let kept = KeptConfiguration(
+            file: options.configurationFile, agentsDirectory: plan.configuration.agentsDirectory,
+            content: dropIns.record.content, stamps: dropIns.stamps,
+            prints: Dictionary(prints, uniquingKeysWith: { first, _ in first }))
+        do { try kept.write(in: runDirectory.path) } catch {
+            // Better none than an older one: a successor then goes by the disk.
+            KeptConfiguration.remove(in: runDirectory.path)
+            say("the configuration in force is not on record for a successor, which will go by the disk: \(error)")
+        }
+    }
+
+    func say(_ message: String) {
+        record(kind: "supervisor", message: message)
+        console.line(message)
+    }
+
     // MARK: - From a predecessor
 
     /// Before any socket is made: those that living agents hold are got back from them.
@@ -55,10 +78,8 @@ extension Supervisor {
         guard let inheritance else { return }
         self.inheritance = nil
         defer { handover.close() }
-        for complaint in inheritance.complaints {
-            record(kind: "supervisor", message: complaint)
-            console.line(complaint)
-        }
+        defer { predecessor = nil }
+        for complaint in inheritance.complaints { say(complaint) }
         recallLastExits(of: inheritance.remembered)
         // Before the groups go that counted it.
         let accounts = inheritance.lives.compactMapValues(usage(ofEnded:))
@@ -75,9 +96,7 @@ extension Supervisor {
             }
         }
         if adopted > 0 {
-            let message = "took over \(adopted) living \(adopted == 1 ? "agent" : "agents") of the supervisor before"
-            record(kind: "supervisor", message: message)
-            console.line(message)
+            say("took over \(adopted) living \(adopted == 1 ? "agent" : "agents") of the supervisor before")
         }
         // Our own launcher keeps them from now on; until it does, the one before it goes on.
         launcher.unknown = { [unowned self] in tellLiving($0) }

@@ -128,6 +128,7 @@ extension Supervisor {
             dropIns.rejected = [:]
             dropIns.refused = [:]
             dropIns.changed = []
+            dropIns.note = nil
         }
     }
 
@@ -141,6 +142,7 @@ extension Supervisor {
             try installAgents()
             dropIns.record = next.record
             dropIns.stamps = next.stamps
+            keepConfiguration(next)
             submit(.reload(commands.register(request, agent: nil), next.spec))
             sockets.close(exceptFor: agents.values.map(\.wiring))
         } catch {

@@ -38,6 +38,12 @@ extension Supervisor {
         armDropIns()
     }
 
+    /// What has changed while no supervisor lived is found as what changes now.
+    func lookAtEverything() {
+        _ = noteChanges(of: plan.agents)
+        if plan.configuration.watch.isEnabled { noteDropIn(.overflow) }
+    }
+
     private func armDropIns() {
         guard let deadline = dropIns.watch.deadline else { return }
         if let timer = dropIns.timer {
@@ -230,7 +236,7 @@ extension Supervisor {
         guard accepted.plan.agents != plan.agents || accepted.stamps != dropIns.stamps else {
             dropIns.record = accepted.record
             plan.overlooked = accepted.plan.overlooked
-            return
+            return keepConfiguration(accepted)
         }
         take(accepted, CommandTable.Pending(verb: "reload", client: nil, requestID: nil, agents: []))
     }
@@ -263,9 +269,6 @@ extension Supervisor {
     func tellOverlooked(since known: [OverlookedEntry]) {
         for entry in plan.overlooked where !known.contains(entry) { tell(dropIn: entry.description) }
     }
-
-    /// What `status` says beside what it says of each agent.
-    var notes: [String]? { plan.overlooked.isEmpty ? nil : plan.overlooked.map(\.description) }
 
     /// Entries that are no agents because they can't be: `failed`, with the reason. What an agent refuses that is one is told in
     /// its own row.

@@ -15,6 +15,13 @@ extension Supervisor {
             trading: trading.status(), notes: notes)
     }
 
+    /// What `status` says beside what it says of each agent: a configuration that is not followed, entries that are overlooked.
+    private var notes: [String]? {
+        let isFollowed = dropIns.note == nil || dropIns.record.isUnchanged(options.configurationFile)
+        let notes = (isFollowed ? [] : [dropIns.note!]) + plan.overlooked.map(\.description)
+        return notes.isEmpty ? nil : notes
+    }
+
     private func status(of view: AgentView, _ now: Instant) -> AgentStatus {
         guard let agent = agents[view.id] else {
             return AgentStatus(name: view.id.name, role: .utility, state: view.state)

@@ -85,6 +85,8 @@ public final class Supervisor {
     var turns = ConfigurationTurns<CommandTable.Pending>()
     /// What a predecessor left; nothing once it is taken over.
     var inheritance: Inheritance?
+    /// What it had in force, if that still is; nothing once it is taken over.
+    var predecessor: KeptConfiguration?
     let handover: Handover
     var upgradeMailbox: (mailbox: Mailbox<String?>, source: EventLoop.Source)?
     /// From the check of the new program to its execution, or until that is given up.
@@ -99,14 +101,15 @@ public final class Supervisor {
     private var tidings: [() -> Void] = []
     private var isHandling = false
     private var survivors: [AgentID]?
+    private let startComplaints: [String]
     private var stopRequests = 0
     private var random = SystemRandomNumberGenerator()
 
     /// Takes the run directory and opens everything; starts no agent yet. Call it on the main thread, before any other
     /// thread exists, because it blocks signals for all of them.
     ///
-    /// - Parameter record: what `plan` was read from.
-    public init(plan: Wire.FleetPlan, from record: ConfigurationRecord, options: Options) throws {
+    public init(_ start: StartConfiguration, options: Options) throws {
+        let plan = start.plan
         Signals.ignoreFailedWrites()
         Signals.block(Self.signals)
         self.options = options
@@ -130,7 +133,7 @@ public final class Supervisor {
         groups = GroupKeeper(loop: loop, tree: tree)
         limitSupport = LimitSupport.ofThisProcess(tree.findings)
         sockets = WireSockets(directory: run.wires)
-        let dropIns = DropIns(record: record, plan: plan)
+        let dropIns = DropIns(start)
         self.dropIns = dropIns
         let reading = try FleetSpec.reading(plan) { agent in
             LaunchFingerprint.of(
@@ -141,6 +144,8 @@ public final class Supervisor {
         handover = Handover(notifySocket: run.notifySocket)
         let inheritance = Inheritance(run)
         self.inheritance = inheritance
+        predecessor = start.kept
+        startComplaints = start.complaints
         fleet = Fleet(reading.spec, remembering: inheritance.memories, at: EventLoop.now())
         try check(qp_set_child_subreaper(), "prctl PR_SET_CHILD_SUBREAPER")
         try openDoors()
@@ -182,12 +187,15 @@ public final class Supervisor {
     public func run() throws -> Int32 {
         record(kind: "supervisor", message: "supervisor \(Self.version) started, pid \(getpid())")
         console.line("supervisor \(Self.version), pid \(getpid()), \(runDirectory.path)")
+        for line in startComplaints + [dropIns.note].compactMap({ $0 }) { say(line) }
         takeOver()
+        keepConfiguration()
         trading.begin()
         launcher.warmUp()
         beginWatching()
         tellOverlooked(since: [])
         submit(.boot)
+        if adopted > 0 { lookAtEverything() }
         greetOnce()
         try loop.run()
         return try end()
@@ -311,6 +319,7 @@ public final class Supervisor {
             if let group = agent.process?.group { groups.bury(group) }
             if !(survivors ?? []).contains(agent.id) { agent.life.remove() }
         }
+        if (survivors ?? []).isEmpty { KeptConfiguration.remove(in: runDirectory.path) }
         groups.close()
         sockets.closeAll()
         let left = survivors ?? []

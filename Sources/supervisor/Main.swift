@@ -38,28 +38,17 @@ import Wire
     func run() throws {
         let file = CanonicalPath.ofFile(URL(fileURLWithPath: config).standardizedFileURL.path)
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-        let record = ConfigurationRecord(HostConfigurationSource())
-        let (read, fatal, found) = FleetPlan.judge(
-            configurationFile: file, programDirectory: programs, from: record)
-        guard let plan = read, fatal.isEmpty else {
-            let errors =
-                check ? PlanCheck.errors(read, fatal: fatal, found: found) : (fatal + found).map(\.description)
-            throw fail(errors, Self.configurationExit)
+        if check { return try checkConfiguration(file, programs) }
+        let start: StartConfiguration
+        switch StartConfiguration.find(configurationFile: file, programDirectory: programs) {
+        case .success(let found): start = found
+        case .failure(let faults): throw fail(faults.lines, Self.configurationExit)
         }
-        let fleetErrors = PlanCheck.fleetErrors(plan)
-        if check {
-            for entry in plan.overlooked { print("note: \(entry)") }
-            let errors = fleetErrors + PlanCheck.agentErrors(plan)
-            guard errors.isEmpty else { throw fail(errors, Self.configurationExit) }
-            print("\(file): \(plan.agents.count) agents, \(plan.graph.edges.count) wires, no errors")
-            return
-        }
-        guard fleetErrors.isEmpty else { throw fail(fleetErrors, Self.configurationExit) }
         var options = Supervisor.Options(configurationFile: file, programDirectory: programs)
         options.isQuiet = quiet
         let code: Int32
         do {
-            let supervisor = try Supervisor(plan: plan, from: record, options: options)
+            let supervisor = try Supervisor(start, options: options)
             code = untilIdle ? try runOnce(supervisor) : try supervisor.run()
         } catch let end as ExitCode {
             throw end
@@ -67,6 +56,19 @@ import Wire
             throw fail(["\(error)"], 1)
         }
         throw ExitCode(code)
+    }
+
+    /// Of the configuration on the disk, whatever is in force.
+    private func checkConfiguration(_ file: String, _ programs: String) throws {
+        let (read, fatal, found) = FleetPlan.judge(
+            configurationFile: file, programDirectory: programs, from: HostConfigurationSource())
+        guard let plan = read, fatal.isEmpty else {
+            throw fail(PlanCheck.errors(read, fatal: fatal, found: found), Self.configurationExit)
+        }
+        for entry in plan.overlooked { print("note: \(entry)") }
+        let errors = PlanCheck.fleetErrors(plan) + PlanCheck.agentErrors(plan)
+        guard errors.isEmpty else { throw fail(errors, Self.configurationExit) }
+        print("\(file): \(plan.agents.count) agents, \(plan.graph.edges.count) wires, no errors")
     }
 
     /// 0 when the run completed; 1, with the reason, when it did not.

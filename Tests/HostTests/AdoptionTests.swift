@@ -81,7 +81,7 @@ import Wire
         #expect(try rig.stop() == 0)
     }
 
-    @Test("a changed configuration is followed as a reload would: replaced, started, stopped")
+    @Test("what changed meanwhile is found as what changes now: added, removed, and shown until a reload")
     func changed() throws {
         let rig = try SupervisorRig()
         for name in ["same", "changed", "removed"] { try rig.agent(name, SupervisorRig.sleeper, manifest: "") }
@@ -93,9 +93,15 @@ import Wire
         try rig.agent("changed", SupervisorRig.sleeper, manifest: #""environment": { "NEW": "1" }"#)
         try rig.agent("added", SupervisorRig.sleeper, manifest: "")
         try rig.start()
-        #expect(try rig.waitFor("changed", .running, incarnation: 2).pid != before["changed"])
         #expect(try rig.waitFor("same", .running, incarnation: 1).pid == before["same"])
-        _ = try rig.waitFor("added", .running)
+        try rig.wait("it is added") {
+            try rig.status().agents.contains { $0.name == "added" && $0.state == .running }
+        }
+        let changed = try rig.waitFor("changed", .running, incarnation: 1)
+        #expect(changed.pid == before["changed"] && changed.changed == true)
+        #expect(try rig.agent("same").changed == nil)
+        #expect(try rig.call(.reload).refusal == nil)
+        #expect(try rig.waitFor("changed", .running, incarnation: 2).changed == nil)
         try rig.wait("the removed one is ended") { !isAlive(before["removed"]) }
         #expect(try rig.stop() == 0)
         #expect(rig.survivors().isEmpty)

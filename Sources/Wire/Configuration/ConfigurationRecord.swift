@@ -8,9 +8,9 @@ public final class ConfigurationRecord: ConfigurationSource {
     private let held: ConfigurationRecord?
     private let agentsDirectory: String
     private let fresh: Set<String>
-    private var files: [String: Result<[UInt8], ConfigurationSourceError>] = [:]
-    private var directories: [String: Result<[DirectoryEntry], ConfigurationSourceError>] = [:]
-    private var programs: [String: ExecutableCheck] = [:]
+    private(set) var files: [String: Result<[UInt8], ConfigurationSourceError>] = [:]
+    private(set) var directories: [String: Result<[DirectoryEntry], ConfigurationSourceError>] = [:]
+    private(set) var programs: [String: ExecutableCheck] = [:]
 
     /// Everything from the disk.
     public init(_ disk: any ConfigurationSource) {
@@ -18,6 +18,15 @@ public final class ConfigurationRecord: ConfigurationSource {
         held = nil
         agentsDirectory = ""
         fresh = []
+    }
+
+    /// What a process before this one has read; the disk only for what it has not.
+    public convenience init(_ content: Content, over disk: any ConfigurationSource, in agentsDirectory: String) {
+        let before = ConfigurationRecord(disk)
+        before.files = content.files
+        before.directories = content.directories
+        before.programs = content.programs
+        self.init(holding: before, butFresh: [], in: agentsDirectory)
     }
 
     /// `held`, except for `fresh` entries of `agentsDirectory`.
@@ -42,12 +51,14 @@ public final class ConfigurationRecord: ConfigurationSource {
     }
 
     public func entries(ofDirectory path: String) throws(ConfigurationSourceError) -> [DirectoryEntry] {
-        let now = Self.result { () throws(ConfigurationSourceError) in try disk.entries(ofDirectory: path) }
         guard let held, path == agentsDirectory, let known = try held.directories[path]?.get() else {
+            let now = Self.result { () throws(ConfigurationSourceError) in try disk.entries(ofDirectory: path) }
             directories[path] = now
             return try now.get()
         }
-        let entries = known.filter { !fresh.contains($0.name) } + (try now.get()).filter { fresh.contains($0.name) }
+        // Where nothing is fresh, a directory that is away for the moment takes nothing from what is held.
+        let now = fresh.isEmpty ? [] : try disk.entries(ofDirectory: path)
+        let entries = known.filter { !fresh.contains($0.name) } + now.filter { fresh.contains($0.name) }
         directories[path] = .success(entries)
         return entries
     }
