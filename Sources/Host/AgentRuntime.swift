@@ -28,6 +28,8 @@ final class AgentRuntime {
         var isInherited = false
         var spawnedAt = Instant.zero
         var launchFingerprint: UInt64 = 0
+        /// `ExecutableStamp.digest` of the program it runs; 0: not known.
+        var programStamp: UInt64 = 0
     }
 
     let id: AgentID

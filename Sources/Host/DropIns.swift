@@ -9,8 +9,10 @@ struct DropIns {
     var record: ConfigurationRecord
     /// Programs as the configuration in force counts them, by agent.
     var stamps: [String: ExecutableStamp]
-    /// Programs as they were when the running process was spawned, by agent.
-    var launched: [String: ExecutableStamp] = [:]
+    /// Programs as they were when the running process was spawned, by agent: `ExecutableStamp.digest`.
+    var launched: [String: UInt64] = [:]
+    /// Agents that were taken over and had been launched otherwise than the configuration in force says.
+    var older: Set<String> = []
     /// Agents whose manifest or program is not what they run with.
     var changed: Set<String> = []
     /// Entries that can't be taken over without harm to the whole, and why.

@@ -15,6 +15,9 @@ struct ExecutableStamp: Hashable {
         text = "\(info.st_dev) \(info.st_ino) \(info.st_size) \(info.st_mtim.tv_sec) \(info.st_mtim.tv_nsec)"
     }
 
+    /// The same in 64 bits, for a `LifeRecord`. Never 0.
+    var digest: UInt64 { max(1, FNV.hash([text])) }
+
     /// Of every agent's program, by the agent's name.
     static func all(of plan: Wire.FleetPlan) -> [String: ExecutableStamp] {
         Dictionary(

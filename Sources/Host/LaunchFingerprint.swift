@@ -16,13 +16,7 @@ enum LaunchFingerprint {
         parts += manifest.arguments
         parts += manifest.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         if let stamp { parts.append(stamp.text) }
-        // FNV-1a, 64 bit (draft-eastlake-fnv). The zero between two parts keeps ("a", "b") and ("ab", "") apart.
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for part in parts {
-            for byte in part.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            hash = (hash ^ 0) &* 0x100_0000_01B3
-        }
-        return hash
+        return FNV.hash(parts)
     }
 
     /// Whoever listens to a stream connects to it by itself and is served: a new listener is no reason to replace the
@@ -33,5 +27,18 @@ enum LaunchFingerprint {
             wiring.ports[name]?.peers = []
         }
         return wiring
+    }
+}
+
+/// FNV-1a, 64 bit (draft-eastlake-fnv).
+enum FNV {
+    /// The zero between two parts keeps ("a", "b") and ("ab", "") apart.
+    static func hash(_ parts: [String]) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for part in parts {
+            for byte in part.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+            hash = (hash ^ 0) &* 0x100_0000_01B3
+        }
+        return hash
     }
 }

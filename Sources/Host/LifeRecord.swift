@@ -21,6 +21,7 @@ struct LifeRecord: Equatable {
     /// Restarts in the window that are remembered; of a longer window the oldest are forgotten.
     static let maxRestartTimes = 32
     private static let magic: UInt64 = 0x3130_4546_494C_5051  // "QPLIFE01"
+    private static let stampAt = 376
     private static let crcAt = 504
 
     var moment: Moment
@@ -29,6 +30,8 @@ struct LifeRecord: Equatable {
     var isReady = false
     var spawnedAt = Instant.zero
     var launchFingerprint: UInt64 = 0
+    /// `ExecutableStamp.digest` of its program at its start; 0: not known.
+    var programStamp: UInt64 = 0
     var memory: AgentMemory
 
     /// Where a pid and a monotonic time mean something: this boot, this pid namespace.
@@ -66,6 +69,8 @@ struct LifeRecord: Equatable {
         let times = memory.restartTimes.suffix(Self.maxRestartTimes)
         word(UInt64(times.count))
         for time in times { word(UInt64(bitPattern: time.nanoseconds)) }
+        bytes += [UInt8](repeating: 0, count: Self.stampAt - bytes.count)
+        word(programStamp)
         bytes += [UInt8](repeating: 0, count: Self.crcAt - bytes.count)
         let crc = bytes.withUnsafeBytes { qp_crc32c(0, $0.baseAddress, $0.count) }
         word(UInt64(crc))
@@ -91,6 +96,7 @@ struct LifeRecord: Equatable {
         launchFingerprint = word(72)
         memory = AgentMemory(
             id: id, lastIncarnation: Incarnation(word(80)), restarts: word(88), standing: standing)
+        programStamp = word(Self.stampAt)
         memory.isRestarting = bytes[59] == 1
         memory.failure = Self.failure(bytes[60])
         memory.attempt = UInt32(clamping: word(96))

@@ -24,6 +24,7 @@ extension Supervisor {
             record.isReady = process.isReady
             record.spawnedAt = process.spawnedAt
             record.launchFingerprint = process.launchFingerprint
+            record.programStamp = process.programStamp
         }
         try agent.life.write(record)
     }
@@ -133,8 +134,17 @@ extension Supervisor {
     private func survivor(_ id: AgentID, _ record: LifeRecord, pid: pid_t?, isReady: Bool) -> Survivor {
         Survivor(
             id: id, incarnation: Incarnation(record.incarnation), pid: pid, isReady: isReady,
-            spawnedAt: record.spawnedAt, launchFingerprint: record.launchFingerprint,
+            spawnedAt: record.spawnedAt, launchFingerprint: launchFingerprint(of: record),
             isRestarting: record.memory.isRestarting)
+    }
+
+    /// What it was launched with, in this program's terms: an upgrade may count otherwise what is the same.
+    private func launchFingerprint(of record: LifeRecord) -> UInt64 {
+        let id = record.memory.id
+        guard let kept = predecessor?.prints[id.name], kept == record.launchFingerprint else {
+            return record.launchFingerprint
+        }
+        return fleet.launchFingerprint(of: id) ?? kept
     }
 
     private func adopt(_ id: AgentID, _ life: Inheritance.Life, _ pid: pid_t, _ pidfd: Descriptor) {
@@ -148,7 +158,12 @@ extension Supervisor {
         process.isInherited = true
         process.isReady = isReady(agent, record)
         process.spawnedAt = record.spawnedAt
-        process.launchFingerprint = record.launchFingerprint
+        process.launchFingerprint = launchFingerprint(of: record)
+        process.programStamp = record.programStamp
+        if record.programStamp != 0 { dropIns.launched[agent.name] = record.programStamp }
+        if let wanted = fleet.launchFingerprint(of: id), wanted != process.launchFingerprint {
+            dropIns.older.insert(agent.name)
+        }
         process.group = groups.find(agent: agent.name, incarnation: record.incarnation, limits: agent.limits) {
             [weak self] in self?.ranOutOfMemory(id, incarnation)
         }

@@ -134,7 +134,8 @@ extension Supervisor {
             let stamp = ExecutableStamp(of: agent.executablePath)
             let isChanged =
                 agent.manifestFile.map { !dropIns.record.isUnchanged($0) } ?? false
-                || stamp != (dropIns.launched[agent.name] ?? dropIns.stamps[agent.name])
+                || stamp?.digest != (dropIns.launched[agent.name] ?? dropIns.stamps[agent.name]?.digest)
+                || dropIns.older.contains(agent.name)
             isAny = isAny || isChanged
             if !isChanged {
                 dropIns.changed.remove(agent.name)
@@ -233,7 +234,10 @@ extension Supervisor {
         dropIns.rejected = selection.reasons
         dropIns.refused = dropIns.refused.filter { selection.reasons[$0.value.entry] != nil }
         guard let accepted else { return }
-        guard accepted.plan.agents != plan.agents || accepted.stamps != dropIns.stamps else {
+        guard
+            accepted.plan.agents != plan.agents || accepted.stamps != dropIns.stamps
+                || !fleet.untried(in: accepted.spec).isEmpty
+        else {
             dropIns.record = accepted.record
             plan.overlooked = accepted.plan.overlooked
             return keepConfiguration(accepted)
@@ -291,7 +295,10 @@ extension Supervisor {
 
     /// The program that the new process runs.
     func noteLaunch(of agent: AgentRuntime) {
-        dropIns.launched[agent.name] = ExecutableStamp(of: agent.plan.executablePath)
+        let stamp = ExecutableStamp(of: agent.plan.executablePath)?.digest
+        dropIns.launched[agent.name] = stamp
+        dropIns.older.remove(agent.name)
+        agent.process?.programStamp = stamp ?? 0
         guard dropIns.changed.contains(agent.name) else { return }
         if agent.plan.manifestFile.map({ dropIns.record.isUnchanged($0) }) ?? true {
             dropIns.changed.remove(agent.name)

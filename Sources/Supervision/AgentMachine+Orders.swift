@@ -197,8 +197,8 @@ extension AgentMachine {
     /// - Returns: whether a new process (or a fresh start) comes of it.
     mutating func adjust(to newer: AgentSpec, _ turn: inout Turn) -> Bool {
         let older = spec
+        let isChanged = needsNewProcess(for: newer)
         spec = newer
-        let isChanged = older.needsNewProcess(for: newer)
         if isChanged { hasExecuted = false }
         if older.enabled != newer.enabled {
             return newer.enabled ? enable(&turn) : disable(&turn)

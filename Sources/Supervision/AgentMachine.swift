@@ -35,6 +35,9 @@ struct AgentMachine: Sendable {
     var budget = RestartBudget()
     /// The program as configured has run at least once, so that "cannot be executed" may be a passing condition.
     var hasExecuted = false
+    /// What a process that was taken over was launched with, where the specification says something else: it runs on, and
+    /// a reload replaces it.
+    private var inheritedFingerprint: UInt64?
     var waiters: [Waiter] = []
     private var armed: Instant?
     /// A `waiting` that nobody has been told of: if the turn comes in the same step, the start is told instead.
@@ -146,6 +149,7 @@ struct AgentMachine: Sendable {
         guard case .waiting(let origin) = phase else { preconditionFailure("launch of \(spec.id) out of its turn") }
         incarnation = lastIncarnation.next
         lastIncarnation = incarnation
+        inheritedFingerprint = nil
         if origin.countsAsRestart { restarts += 1 }
         turn.effects.append(.spawn(spec.id, incarnation))
         let life = AgentPhase.Life(pid: nil, spawnedAt: turn.now)
@@ -162,7 +166,15 @@ struct AgentMachine: Sendable {
         answer(.up, .done, &turn)
     }
 
-    /// Takes over a process of a predecessor.
+    /// Whether the present process (or its last one) must be replaced to follow `newer`.
+    func needsNewProcess(for newer: AgentSpec) -> Bool {
+        var present = spec
+        if let inheritedFingerprint { present.launchFingerprint = inheritedFingerprint }
+        return present.needsNewProcess(for: newer)
+    }
+
+    /// Takes over a process of a predecessor. A death of a supervisor applies no change of the configuration: what runs
+    /// otherwise than as specified runs on, until a reload or its own end.
     mutating func adopt(_ survivor: Survivor, _ turn: inout Turn) {
         guard !phase.hasTree else {
             // Another process is the agent by now: this one is a zombie of the past and must not act.
@@ -187,17 +199,15 @@ struct AgentMachine: Sendable {
             let deadline = Deadline(spec.startTimeout, from: turn.now, isConfirmed: true)
             move(to: .starting(AgentPhase.Starting(life: life, deadline: deadline)), .adopted, &turn)
         }
-        // Its predecessor died between the order to stop it and its end, or before a change of its configuration.
+        if survivor.launchFingerprint != spec.launchFingerprint { inheritedFingerprint = survivor.launchFingerprint }
+        // Its predecessor died between the order to stop it and its end.
         switch previous {
         case .stopped(.byOperator): leave(Departure(reason: .operatorStop, sequel: .stay(.byOperator)), &turn)
         case .stopped(.disabled): leave(Departure(reason: .reload, sequel: .stay(.disabled)), &turn)
         default:
-            if survivor.isRestarting {
-                leave(Departure(reason: .operatorRestart, sequel: .start(.byOperator)), &turn)
-                break
-            }
-            guard let fingerprint = survivor.launchFingerprint, fingerprint != spec.launchFingerprint else { break }
-            orderRelaunch(&turn)
+            // Not where nothing could take its place.
+            guard survivor.isRestarting, spec.isRunnable else { break }
+            leave(Departure(reason: .operatorRestart, sequel: .start(.byOperator)), &turn)
         }
     }
 

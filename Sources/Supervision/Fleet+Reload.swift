@@ -83,8 +83,8 @@ extension Fleet {
         fleet.agents.filter { spec in
             guard spec.isRunnable else { return false }
             guard let slot = index[spec.id], !slots[slot].isRemoved else { return true }
-            let old = slots[slot].machine.spec
-            return old.needsNewProcess(for: spec) || (spec.enabled && !old.enabled)
+            let old = slots[slot].machine
+            return old.needsNewProcess(for: spec) || (spec.enabled && !old.spec.enabled)
         }.map(\.id)
     }
 
@@ -104,7 +104,7 @@ extension Fleet {
             slot.isRemoved = false
             slot.machine.unremove(spec, &turn)
             summary.added.append(spec.id)
-        } else if slot.machine.spec != spec {
+        } else if slot.machine.spec != spec || slot.machine.needsNewProcess(for: spec) {
             let isRelaunched = slot.machine.adjust(to: spec, &turn)
             if isRelaunched { summary.relaunched.append(spec.id) } else { summary.adjusted.append(spec.id) }
         }

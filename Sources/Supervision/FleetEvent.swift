@@ -57,7 +57,8 @@ public struct Survivor: Hashable, Sendable {
     public var pid: Int32?
     public var isReady: Bool
     public var spawnedAt: Instant
-    /// What it was launched with; nil: as configured now. If it differs, the process is replaced, as by a reload.
+    /// What it was launched with; nil: as configured now. If it differs, the process runs on, and the next reload
+    /// replaces it.
     public var launchFingerprint: UInt64?
     /// The predecessor was about to replace it, as an operator or a reload had asked.
     public var isRestarting: Bool

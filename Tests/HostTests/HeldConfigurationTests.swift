@@ -96,6 +96,91 @@ import Wire
         #expect(try rig.exitCode() == 78)
     }
 
+    /// What editors and builds leave behind for a moment, or for longer.
+    private enum Edit: String, CaseIterable {
+        case halfManifest, noProgram, newProgram
+
+        func make(_ rig: SupervisorRig) throws {
+            switch self {
+            case .halfManifest: try rig.write("agents/good/agent.json", "{")
+            case .noProgram: unlink("\(rig.path)/agents/good/main")
+            case .newProgram:
+                try rig.write("agents/good/main.new", SupervisorRig.sleeper + "#\n", mode: 0o755)
+                rename("\(rig.path)/agents/good/main.new", "\(rig.path)/agents/good/main")
+            }
+        }
+
+        func undo(_ rig: SupervisorRig) throws {
+            try rig.agent("good", SupervisorRig.sleeper, manifest: "")
+        }
+    }
+
+    @Test("a pending change harms nobody, is shown, and is taken over by a reload alone", arguments: Edit.allCases)
+    private func pendingChange(_ edit: Edit) throws {
+        let rig = try rig()
+        let good = try rig.agent("good")
+        for isNoticed in [false, true] {
+            if !isNoticed { try rig.killed() }
+            try edit.make(rig)
+            if isNoticed {
+                try rig.wait("it is noticed") { try rig.agent("good").changed == true }
+                try rig.killed()
+            }
+            try rig.start()
+            try rig.wait("it is shown") { try rig.agent("good").changed == true }
+            let same = try rig.waitFor("good", .running, incarnation: 1)
+            #expect(same.pid == good.pid && same.restarts == 0)
+        }
+        guard edit == .newProgram else {
+            #expect(try rig.call(.reload).refusal == nil)
+            #expect(try rig.agent("good").pid == good.pid, "what can't start takes nobody's place")
+            try edit.undo(rig)
+            #expect(try rig.stop() == 0)
+            return
+        }
+        // Its own restart runs the new program, and the next supervisor knows it.
+        kill(try #require(good.pid), SIGKILL)
+        let next = try rig.waitFor("good", .running, incarnation: 2)
+        #expect(next.changed == nil)
+        try rig.killed()
+        try rig.start()
+        let same = try rig.waitFor("good", .running)
+        #expect(same.pid == next.pid && same.changed == nil)
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test("without a record of the configuration a living agent runs on too, and is shown as changed")
+    func withoutRecord() throws {
+        let rig = try rig()
+        let good = try rig.agent("good")
+        try rig.killed()
+        KeptConfiguration.remove(in: "\(rig.path)/run")
+        try rig.agent("good", SupervisorRig.sleeper, manifest: #""limits": { "files": 77 }"#)
+        try rig.start()
+        let same = try rig.waitFor("good", .running)
+        #expect(same.pid == good.pid && same.changed == true)
+        #expect(try rig.call(.reload).report(CommandReport.self).message == "relaunched good")
+        #expect(try rig.waitFor("good", .running, incarnation: 2).changed == nil)
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test("where changes restart by themselves, they do after a takeover too")
+    func restartsChanged() throws {
+        let rig = try rig(#""watch": { "settleMs": 50, "restartChanged": true }"#)
+        try rig.killed()
+        try rig.agent("good", SupervisorRig.sleeper, manifest: #""limits": { "files": 77 }"#)
+        try rig.start()
+        let changed = try rig.waitFor("good", .running, incarnation: 2)
+        #expect(changed.limits.first { $0.resource == "files" }?.enforced == "77")
+        // A faulty one does no harm.
+        try rig.killed()
+        try rig.write("agents/good/agent.json", "{")
+        try rig.start()
+        try rig.wait("its error is shown") { try rig.agent("good").message?.contains("agent.json") == true }
+        #expect(try rig.agent("good").pid == changed.pid)
+        #expect(try rig.stop() == 0)
+    }
+
     @Test("a record that can't be used is said, and the disk counts")
     func damagedRecord() throws {
         let rig = try rig()

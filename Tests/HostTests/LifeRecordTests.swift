@@ -19,6 +19,7 @@ import Wire
         record.isReady = true
         record.spawnedAt = Instant(nanoseconds: 5)
         record.launchFingerprint = .max
+        record.programStamp = .max - 1
         return record
     }
 

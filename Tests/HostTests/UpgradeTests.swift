@@ -70,6 +70,25 @@ import Wire
         #expect(numbers == Array(1...(numbers.last ?? 1)), "every line once, in order")
     }
 
+    @Test("a program that was built anew meanwhile waits for a reload")
+    func pendingChange() throws {
+        let (rig, _) = try rig()
+        try rig.agent("k", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        let k = try rig.waitFor("k", .running)
+        try rig.agent("k", SupervisorRig.sleeper, manifest: "")
+        utimes("\(rig.path)/agents/k/main", nil)
+        let done = try agentctl(rig, ["upgrade"])
+        #expect(done.code == 0, "\(done.text)")
+        rig.reconnect()
+        try rig.wait("it is shown") { try rig.agent("k").changed == true }
+        let same = try rig.waitFor("k", .running)
+        #expect(same.pid == k.pid && same.incarnation == 1)
+        #expect(try rig.call(.reload).report(CommandReport.self).message == "relaunched k")
+        #expect(try rig.waitFor("k", .running, incarnation: 2).changed == nil)
+        #expect(try rig.stop() == 0)
+    }
+
     @Test("it is no loss to an agent that goes with its supervisor, and a loss afterwards is one")
     func isNoLoss() throws {
         let (rig, program) = try rig()

@@ -208,13 +208,48 @@ import Wire
         #expect(script.fleet.memory().contains(AgentMemory(id: "a", lastIncarnation: 4)))
     }
 
-    @Test func whatChangedMeanwhileIsReplaced() throws {
-        var script = try Script([.plain("a") { $0.launchFingerprint = 2 }], remembering: [memory()])
+    @Test func whatChangedMeanwhileRunsOnUntilAReload() throws {
+        let spec = AgentSpec.plain("a") { $0.launchFingerprint = 2 }
+        var script = try Script([spec], remembering: [memory()])
         script.tell(survivor("a") { $0.launchFingerprint = 1 })
         script.tell(.boot)
-        #expect(script.signalled == ["a"] || script.state("a") == .stopping)
+        #expect(script.state("a") == .running && script.signalled.isEmpty && script.spawned.isEmpty)
+        #expect(script.fleet.untried(in: try FleetSpec(agents: [spec])) == ["a"])
+        script.tell(.reload(1, try FleetSpec(agents: [spec])))
+        #expect(script.signalled == ["a"])
         script.die("a", code: 0)
         #expect(script.spawned == ["a"])
+        #expect(script.fleet.untried(in: try FleetSpec(agents: [spec])).isEmpty)
+    }
+
+    @Test func whatChangedMeanwhileIsFollowedByItsOwnRestart() throws {
+        let spec = AgentSpec.plain("a") { $0.launchFingerprint = 2 }
+        var script = try Script([spec], remembering: [memory()])
+        script.tell(survivor("a") { $0.launchFingerprint = 1 })
+        script.tell(.boot)
+        script.die("a")
+        script.comeUp("a")
+        script.tell(.reload(1, try FleetSpec(agents: [spec])))
+        #expect(script.state("a") == .running && script.signalled.isEmpty, "it is what is configured by now")
+    }
+
+    @Test func nobodyIsStoppedForWhatCanNotStart() throws {
+        for isRestarting in [false, true] {
+            var script = try Script(
+                [
+                    .plain("a") {
+                        $0.isRunnable = false
+                        $0.launchFingerprint = 2
+                    }
+                ], remembering: [memory()])
+            script.tell(
+                survivor("a") {
+                    $0.launchFingerprint = 1
+                    $0.isRestarting = isRestarting
+                })
+            script.tell(.boot)
+            #expect(script.state("a") == .running && script.signalled.isEmpty)
+        }
     }
 
     @Test func aZombieOfThePastIsKilled() throws {

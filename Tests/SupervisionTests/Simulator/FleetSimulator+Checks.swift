@@ -149,6 +149,17 @@ extension FleetSimulator {
         }
     }
 
+    /// A death of the supervisor is no reason to end anybody who is wanted, whatever is configured by now.
+    func checkAdoption(_ number: Int, isRestarting: Bool) {
+        let process = processes[number]
+        let spec = specs[process.agent]
+        guard isSupervised, isConfigured[process.agent], spec.enabled, !isRestarting,
+            let slot = fleet.index[spec.id], fleet.slots[slot].machine.incarnation.number == process.incarnation,
+            !model[process.agent].isDownWanted
+        else { return }
+        if !fleet.slots[slot].machine.phase.isUp { fail("\(spec.id) lives, is wanted, and is ended by a takeover") }
+    }
+
     func check(_ agent: Int, _ report: TerminalReport) {
         let id = Self.names[agent]
         if case .notSpawned = report.exit {

@@ -98,8 +98,17 @@ extension FleetSimulator {
                     id: id, incarnation: incarnation, pid: process.isReported ? nil : Int32(number + 2),
                     isReady: process.isReady, spawnedAt: Instant(nanoseconds: process.spawnedAt),
                     launchFingerprint: process.launchFingerprint, isRestarting: isRestarting)))
+        if process.hasLeader, !process.isReported { checkAdoption(number, isRestarting: isRestarting) }
         if !process.hasLeader && !process.isReported {
             addNotice(now, .exited(id, incarnation, ExitReport(.unknown)))
+        }
+    }
+
+    /// While no supervisor lives: what only a new process can take over, and whether there can be one.
+    private func editConfiguration() {
+        for agent in specs.indices where isConfigured[agent] && random.percent(40) {
+            specs[agent].launchFingerprint = random.next()
+            if random.percent(20) { specs[agent].isRunnable.toggle() }
         }
     }
 
@@ -174,6 +183,7 @@ extension FleetSimulator {
         stalledUntil = 0
         // What is wholly gone and was never spawned, or gone without a trace, is known from the journal alone.
         let memories = fleet.memory()
+        if random.percent(40) { editConfiguration() }
         begin(remembering: memories)
         if random.percent(20) { add(now + random.span(ms: 1...300), .supervisorDies) }
     }
