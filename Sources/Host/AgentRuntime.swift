@@ -22,6 +22,8 @@ final class AgentRuntime {
         var isAnnounced = false
         /// It was ready, or ran from its first instruction on.
         var isReady = false
+        /// It is not known to be ready, and may have said so while no supervisor listened.
+        var mayHaveSpoken = false
         /// What of it is left, as the record for a successor has it.
         var stage = LifeRecord.Stage.alive
         /// Another supervisor started it: what it leaves behind is not re-parented to us.

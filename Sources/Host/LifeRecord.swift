@@ -28,6 +28,8 @@ struct LifeRecord: Equatable {
     var stage = Stage.gone
     var incarnation: UInt64 = 0
     var isReady = false
+    /// Its READY may have come while no supervisor listened.
+    var mayHaveSpoken = false
     var spawnedAt = Instant.zero
     var launchFingerprint: UInt64 = 0
     /// `ExecutableStamp.digest` of its program at its start; 0: not known.
@@ -59,7 +61,7 @@ struct LifeRecord: Equatable {
         word(moment.pidNamespace)
         word(incarnation)
         bytes += [stage.rawValue, isReady ? 1 : 0, Self.code(memory.standing), memory.isRestarting ? 1 : 0]
-        bytes += [Self.code(memory.failure), 0, 0, 0]
+        bytes += [Self.code(memory.failure), mayHaveSpoken ? 1 : 0, 0, 0]
         word(UInt64(bitPattern: spawnedAt.nanoseconds))
         word(launchFingerprint)
         word(memory.lastIncarnation.number)
@@ -71,6 +73,7 @@ struct LifeRecord: Equatable {
         for time in times { word(UInt64(bitPattern: time.nanoseconds)) }
         bytes += [UInt8](repeating: 0, count: Self.stampAt - bytes.count)
         word(programStamp)
+        word(UInt64(bitPattern: memory.startDeadline?.nanoseconds ?? 0))
         bytes += [UInt8](repeating: 0, count: Self.crcAt - bytes.count)
         let crc = bytes.withUnsafeBytes { qp_crc32c(0, $0.baseAddress, $0.count) }
         word(UInt64(crc))
@@ -96,10 +99,13 @@ struct LifeRecord: Equatable {
         launchFingerprint = word(72)
         memory = AgentMemory(
             id: id, lastIncarnation: Incarnation(word(80)), restarts: word(88), standing: standing)
+        mayHaveSpoken = bytes[61] == 1
         programStamp = word(Self.stampAt)
         memory.isRestarting = bytes[59] == 1
         memory.failure = Self.failure(bytes[60])
         memory.attempt = UInt32(clamping: word(96))
+        let startDeadline = word(Self.stampAt + 8)
+        memory.startDeadline = startDeadline == 0 ? nil : Instant(nanoseconds: Int64(bitPattern: startDeadline))
         memory.nextStart = word(104) == 0 ? nil : Instant(nanoseconds: Int64(bitPattern: word(104)))
         let count = word(112)
         guard count <= UInt64(Self.maxRestartTimes) else { return nil }

@@ -22,6 +22,7 @@ extension Supervisor {
             record.stage = process.stage
             record.incarnation = process.incarnation.number
             record.isReady = process.isReady
+            record.mayHaveSpoken = process.mayHaveSpoken
             record.spawnedAt = process.spawnedAt
             record.launchFingerprint = process.launchFingerprint
             record.programStamp = process.programStamp
@@ -135,7 +136,7 @@ extension Supervisor {
         Survivor(
             id: id, incarnation: Incarnation(record.incarnation), pid: pid, isReady: isReady,
             spawnedAt: record.spawnedAt, launchFingerprint: launchFingerprint(of: record),
-            isRestarting: record.memory.isRestarting)
+            startDeadline: record.memory.startDeadline, isRestarting: record.memory.isRestarting)
     }
 
     /// What it was launched with, in this program's terms: an upgrade may count otherwise what is the same.
@@ -157,6 +158,8 @@ extension Supervisor {
         process.isAnnounced = true
         process.isInherited = true
         process.isReady = isReady(agent, record)
+        // Across an upgrade the notify socket stays open, and nothing is lost.
+        process.mayHaveSpoken = !process.isReady && (record.mayHaveSpoken || handover.notify == nil)
         process.spawnedAt = record.spawnedAt
         process.launchFingerprint = launchFingerprint(of: record)
         process.programStamp = record.programStamp
@@ -180,7 +183,6 @@ extension Supervisor {
         leaders[pid] = id
         adopted += 1
         submit(.adopt(survivor(id, record, pid: pid, isReady: process.isReady)))
-        if !process.isReady { presumeReady(agent, incarnation) }
     }
 
     /// An agent that is alive and no longer configured is taken over in order to be stopped.
@@ -203,16 +205,6 @@ extension Supervisor {
     private func isReady(_ agent: AgentRuntime, _ record: LifeRecord) -> Bool {
         record.isReady || agent.plan.manifest.readiness == .exec
             || WireStatistics.isReady(folder: agent.folder, incarnation: record.incarnation) ?? false
-    }
-
-    /// What is not built on the SDK may have said READY while nobody listened; it will not say so again.
-    private func presumeReady(_ agent: AgentRuntime, _ incarnation: Incarnation) {
-        loop.schedule(afterMs: Limits.joinTimeout.count / 1_000_000) { [weak self, weak agent] in
-            guard let self, let agent, agent.process?.incarnation == incarnation,
-                WireStatistics.isReady(folder: agent.folder, incarnation: incarnation.number) == nil
-            else { return }
-            submit(.ready(agent.id, incarnation))
-        }
     }
 
     /// It ended while nobody looked: reported now, and its policy decides.

@@ -304,13 +304,17 @@ extension Supervisor {
         }
     }
 
-    /// Before a start counts as late: an SDK agent's page says whether it is ready, even where its READY was lost.
+    /// Before a start counts as late: an SDK agent's page says whether it is ready, even where its READY was lost. What has
+    /// no page and may have said READY while nobody listened will not say so again: it is given the benefit of the doubt.
     func noticeReadiness(of id: AgentID) {
         guard let agent = agents[id], let process = agent.process, process.pid != nil,
-            agent.plan.manifest.readiness == .notify, fleet.view(of: id)?.state == .starting,
-            WireStatistics.isReady(folder: agent.folder, incarnation: process.incarnation.number) == true
+            agent.plan.manifest.readiness == .notify, fleet.view(of: id)?.state == .starting
         else { return }
-        submit(.ready(id, process.incarnation))
+        switch WireStatistics.isReady(folder: agent.folder, incarnation: process.incarnation.number) {
+        case true?: submit(.ready(id, process.incarnation))
+        case nil where process.mayHaveSpoken: submit(.presumedReady(id, process.incarnation))
+        case false?, nil: break
+        }
     }
 }
 

@@ -22,6 +22,9 @@ extension Supervisor {
             let waitMs = Swift.max(0, (next - transition.at).count / 1_000_000)
             reason += ", next start in \(waitMs) ms"
         }
+        if transition.cause == .presumedReady {
+            reason = "presumed ready: what it said may have come while no supervisor listened"
+        }
         if [.failed, .backoff].contains(transition.to), let trouble = agent?.trouble { reason += ": \(trouble)" }
         if transition.to == .running {
             agent?.trouble = nil

@@ -66,10 +66,10 @@ extension AgentMachine {
         return notice
     }
 
-    mutating func ready(_ turn: inout Turn) {
+    mutating func ready(_ cause: TransitionCause, _ turn: inout Turn) {
         guard case .starting(let starting) = phase else { return }
         hasExecuted = true
-        becomeRunning(starting.life, .ready, &turn)
+        becomeRunning(starting.life, cause, &turn)
     }
 
     mutating func alive(_ turn: inout Turn) {

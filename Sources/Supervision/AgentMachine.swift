@@ -196,7 +196,10 @@ struct AgentMachine: Sendable {
         if survivor.isReady {
             becomeRunning(life, .adopted, &turn)
         } else {
-            let deadline = Deadline(spec.startTimeout, from: turn.now, isConfirmed: true)
+            let began = survivor.startDeadline == nil ? turn.now : min(survivor.spawnedAt, turn.now)
+            var deadline = Deadline(spec.startTimeout, from: began, isConfirmed: true)
+            // What is left of its time, extensions included.
+            if let at = survivor.startDeadline { deadline.at = at }
             move(to: .starting(AgentPhase.Starting(life: life, deadline: deadline)), .adopted, &turn)
         }
         if survivor.launchFingerprint != spec.launchFingerprint { inheritedFingerprint = survivor.launchFingerprint }

@@ -59,6 +59,8 @@ public struct AgentMemory: Hashable, Sendable {
     public var restartTimes: [Instant] = []
     /// It was in back-off until then.
     public var nextStart: Instant?
+    /// It was starting, and had until then to be ready.
+    public var startDeadline: Instant?
 
     public init(
         id: AgentID, lastIncarnation: Incarnation, restarts: UInt64 = 0, standing: Standing = .wanted

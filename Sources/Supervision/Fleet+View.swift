@@ -47,6 +47,7 @@ extension AgentMachine {
         memory.attempt = budget.attempt
         memory.restartTimes = budget.restartTimes
         switch phase {
+        case .starting(let starting): memory.startDeadline = starting.deadline.at
         case .backoff(let until, .restart): memory.nextStart = until
         case .clearing(let clearing):
             if case .retry(let at, .restart) = clearing.sequel { memory.nextStart = at }

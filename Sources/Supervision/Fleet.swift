@@ -105,7 +105,9 @@ public struct Fleet: Sendable {
         switch event {
         case .spawned(let id, let incarnation, let pid):
             return process(id, incarnation, &turn) { $0.spawned(pid: pid, &$1) }
-        case .ready(let id, let incarnation): return process(id, incarnation, &turn) { $0.ready(&$1) }
+        case .ready(let id, let incarnation): return process(id, incarnation, &turn) { $0.ready(.ready, &$1) }
+        case .presumedReady(let id, let incarnation):
+            return process(id, incarnation, &turn) { $0.ready(.presumedReady, &$1) }
         case .alive(let id, let incarnation): return process(id, incarnation, &turn) { $0.alive(&$1) }
         case .extendTimeout(let id, let incarnation, let extra):
             return process(id, incarnation, &turn) { $0.extendTimeout(by: extra, &$1) }

@@ -45,6 +45,7 @@ public enum TransitionCause: String, Sendable, CaseIterable {
     case reload
     case shutdown
     case ready
+    case presumedReady = "presumed-ready"
     case ended
     case spawnFailed = "spawn-failed"
     case watchdog

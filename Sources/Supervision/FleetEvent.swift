@@ -23,6 +23,10 @@ public enum FleetEvent: Sendable {
     /// counts even if the supervisor was late to read it.
     case timer(AgentID)
 
+    /// Nobody can say whether it is ready: its READY=1 may have come while no supervisor listened, and the time that it had
+    /// for it is up.
+    case presumedReady(AgentID, Incarnation)
+
     // From the agent (`sd_notify`, sender checked by the shell).
 
     /// READY=1
@@ -60,13 +64,16 @@ public struct Survivor: Hashable, Sendable {
     /// What it was launched with; nil: as configured now. If it differs, the process runs on, and the next reload
     /// replaces it.
     public var launchFingerprint: UInt64?
+    /// By when it has to be ready, if it is not; nil: in its full time from now on.
+    public var startDeadline: Instant?
     /// The predecessor was about to replace it, as an operator or a reload had asked.
     public var isRestarting: Bool
 
     public init(
         id: AgentID, incarnation: Incarnation, pid: Int32?, isReady: Bool, spawnedAt: Instant,
-        launchFingerprint: UInt64? = nil, isRestarting: Bool = false
+        launchFingerprint: UInt64? = nil, startDeadline: Instant? = nil, isRestarting: Bool = false
     ) {
+        self.startDeadline = startDeadline
         self.id = id
         self.incarnation = incarnation
         self.pid = pid

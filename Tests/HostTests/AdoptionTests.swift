@@ -107,6 +107,30 @@ import Wire
         #expect(rig.survivors().isEmpty)
     }
 
+    @Test("who is starting has what is left of its time, and is presumed ready only then")
+    func starting() throws {
+        let rig = try SupervisorRig()
+        try rig.agent(
+            "slow", SupervisorRig.sleeper,
+            manifest: #""readiness": "notify", "start": { "timeoutSeconds": 3 }, "restart": { "policy": "temporary" }"#)
+        try rig.start()
+        var pid: Int32?
+        try rig.wait("it is being started") {
+            pid = try rig.agent("slow").pid
+            return pid != nil
+        }
+        for _ in 0..<2 {
+            try die(rig)
+            try rig.start()
+            #expect(try rig.agent("slow").state == .starting)
+        }
+        let presumed = try rig.waitFor("slow", .running)
+        #expect(presumed.pid == pid && presumed.uptimeSeconds >= 3)
+        let events = try rig.call(.events(after: nil, count: 100, follow: false)).report(EventsReport.self).events
+        #expect(events.contains { $0.agent == "slow" && $0.to == .running && $0.message.contains("presumed ready") })
+        #expect(try rig.stop() == 0)
+    }
+
     @Test("a damaged record is said, and ends only what it told of")
     func damaged() throws {
         let rig = try SupervisorRig()

@@ -38,7 +38,7 @@ import Wire
                         && $0.message?.contains("two agents are called good") == true
                 }
             }
-            #expect(try rig.status().supervisor.notes == nil)
+            #expect(try rig.status().notes == nil)
         }
         #expect(try rig.stop() == 0)
         // Nobody runs who could say which of the two is meant.
@@ -57,7 +57,7 @@ import Wire
         if let text { try rig.write("supervisor.json", text) } else { unlink("\(rig.path)/supervisor.json") }
         try rig.start()
         #expect(try rig.waitFor("good", .running).pid == good.pid)
-        let note = try #require(try rig.status().supervisor.notes?.first)
+        let note = try #require(try rig.status().notes?.first)
         #expect(note.contains("can't be used") && note.contains("agentctl reload"), "\(note)")
         #expect(rig.output.contains(note))
         #expect(try rig.call(.reload).refusal != nil)
@@ -65,7 +65,7 @@ import Wire
         kill(try #require(good.pid), SIGKILL)
         _ = try rig.waitFor("good", .running, incarnation: 2)
         try rig.configure(Self.quick)
-        #expect(try rig.status().supervisor.notes == nil)
+        #expect(try rig.status().notes == nil)
         #expect(try rig.call(.reload).refusal == nil)
         #expect(try rig.agent("good").incarnation == 2)
         #expect(try rig.stop() == 0)
@@ -81,11 +81,11 @@ import Wire
         try rig.configure(limits)
         try rig.start()
         #expect(try rig.waitFor("good", .running).pid == good.pid)
-        let note = try #require(try rig.status().supervisor.notes?.first)
+        let note = try #require(try rig.status().notes?.first)
         #expect(note.contains("has changed") && note.contains("agentctl reload"), "\(note)")
         #expect(try rig.call(.reload).report(CommandReport.self).message == "relaunched good")
         _ = try rig.waitFor("good", .running, incarnation: 2)
-        #expect(try rig.status().supervisor.notes == nil)
+        #expect(try rig.status().notes == nil)
         // Nobody lives: an operator's mistake is refused as ever.
         let pid = try #require(try rig.agent("good").pid)
         try rig.killed()

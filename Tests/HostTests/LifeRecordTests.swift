@@ -13,6 +13,7 @@ import Wire
         memory.attempt = 3
         memory.restartTimes = (1...5).map { Instant(nanoseconds: $0 * 1_000) }
         memory.nextStart = Instant(nanoseconds: 77)
+        memory.startDeadline = Instant(nanoseconds: 78)
         var record = LifeRecord(moment: .now(), memory: memory)
         record.stage = .clearing
         record.incarnation = 12
@@ -20,6 +21,7 @@ import Wire
         record.spawnedAt = Instant(nanoseconds: 5)
         record.launchFingerprint = .max
         record.programStamp = .max - 1
+        record.mayHaveSpoken = true
         return record
     }
 

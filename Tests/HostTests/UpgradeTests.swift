@@ -89,6 +89,34 @@ import Wire
         #expect(try rig.stop() == 0)
     }
 
+    @Test("who is starting is presumed nothing: no word of it was lost")
+    func starting() throws {
+        let (rig, _) = try rig()
+        try rig.agent(
+            "slow", SupervisorRig.sleeper,
+            manifest: #""readiness": "notify", "start": { "timeoutSeconds": 3 }, "restart": { "policy": "temporary" }"#)
+        try rig.agent(
+            "late",
+            """
+            #!/bin/bash
+            while [ ! -e go ]; do sleep 0.01; done
+            exec "\(try Binaries.path(of: "misbehave"))" well
+
+            """, manifest: #""readiness": "notify", "start": { "timeoutSeconds": 60 }"#)
+        try rig.start()
+        try rig.wait("both are being started") { try rig.status().agents.allSatisfy { $0.pid != nil } }
+        let done = try agentctl(rig, ["upgrade"])
+        #expect(done.code == 0 && done.text.contains("2 agents taken over"), "\(done.text)")
+        rig.reconnect()
+        let slow = try rig.waitFor("slow", .done)
+        #expect(slow.lastExit?.cause == .startupTimeout)
+        let events = try rig.call(.events(after: nil, count: 100, follow: false)).report(EventsReport.self).events
+        #expect(!events.contains { $0.agent == "slow" && $0.to == .running })
+        try rig.write("agents/late/go", "")
+        #expect(try rig.waitFor("late", .running).incarnation == 1)
+        #expect(try rig.stop() == 0)
+    }
+
     @Test("it is no loss to an agent that goes with its supervisor, and a loss afterwards is one")
     func isNoLoss() throws {
         let (rig, program) = try rig()

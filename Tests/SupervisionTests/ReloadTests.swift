@@ -165,6 +165,22 @@ import Wire
         #expect(script.state("a") == .running)
     }
 
+    @Test func aStartUnderWayHasWhatIsLeftOfItsTime() throws {
+        var script = try Script([.plain("a") { $0.startTimeout = .seconds(30) }], remembering: [memory()])
+        let deadline = script.now + .seconds(3)
+        script.tell(
+            survivor("a") {
+                $0.isReady = false
+                $0.startDeadline = deadline
+            })
+        #expect(script.armed("a") == .some(deadline))
+        #expect(script.fleet.memory(of: "a")?.startDeadline == deadline)
+        script.tell(.presumedReady("a", 4))
+        #expect(script.state("a") == .running && script.fleet.memory(of: "a")?.startDeadline == nil)
+        script.tell(.presumedReady("a", 4))
+        #expect(script.state("a") == .running)
+    }
+
     @Test func anEndThatNobodySawIsReportedOnce() throws {
         var script = try Script([.plain("a")], remembering: [memory()])
         script.tell(survivor("a"))

@@ -81,13 +81,14 @@ extension FleetSimulator {
         isAdopting = true
         for process in processes.indices where !processes[process].isReported || processes[process].isAlive {
             let id = Self.names[processes[process].agent]
-            adopt(process, isRestarting: memories.first { $0.id == id }?.isRestarting ?? false)
+            adopt(process, memories.first { $0.id == id })
         }
         isAdopting = false
         deliver(.boot)
     }
 
-    private func adopt(_ number: Int, isRestarting: Bool) {
+    private func adopt(_ number: Int, _ memory: AgentMemory?) {
+        let isRestarting = memory?.isRestarting ?? false
         let process = processes[number]
         let id = Self.names[process.agent]
         let incarnation = Incarnation(process.incarnation)
@@ -97,7 +98,8 @@ extension FleetSimulator {
                 Survivor(
                     id: id, incarnation: incarnation, pid: process.isReported ? nil : Int32(number + 2),
                     isReady: process.isReady, spawnedAt: Instant(nanoseconds: process.spawnedAt),
-                    launchFingerprint: process.launchFingerprint, isRestarting: isRestarting)))
+                    launchFingerprint: process.launchFingerprint, startDeadline: memory?.startDeadline,
+                    isRestarting: isRestarting)))
         if process.hasLeader, !process.isReported { checkAdoption(number, isRestarting: isRestarting) }
         if !process.hasLeader && !process.isReported {
             addNotice(now, .exited(id, incarnation, ExitReport(.unknown)))
