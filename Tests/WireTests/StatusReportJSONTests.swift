@@ -51,7 +51,7 @@ import Testing
         return StatusReport(
             supervisor: SupervisorStatus(
                 pid: Int32(truncatingIfNeeded: count()), version: text(), startedAt: text(), adopted: Int(count()),
-                runDirectory: maybe(text()), notes: maybe(several(text))), agents: agents,
+                runDirectory: maybe(text())), agents: agents,
             trading: maybe(
                 several {
                     TradingStatus(
