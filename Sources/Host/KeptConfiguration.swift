@@ -28,7 +28,12 @@ struct KeptConfiguration {
 
     static func path(in run: String) -> String { "\(run)/\(name)" }
 
-    static func remove(in run: String) { unlink(path(in: run)) }
+    static func remove(in run: String) {
+        unlink(path(in: run))
+        unlink(freshPath(in: run))
+    }
+
+    private static func freshPath(in run: String) -> String { path(in: run) + ".new" }
 
     func write(in run: String) throws {
         let body = body
@@ -38,7 +43,7 @@ struct KeptConfiguration {
         var bytes = Self.magic
         withUnsafeBytes(of: Self.checksum(body[...]).littleEndian) { bytes += $0 }
         bytes += body
-        let fresh = Self.path(in: run) + ".new"
+        let fresh = Self.freshPath(in: run)
         unlink(fresh)
         let target = try Descriptor.open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW)
         var rest = bytes[...]

@@ -61,7 +61,7 @@ struct LifeRecord: Equatable {
         word(moment.pidNamespace)
         word(incarnation)
         bytes += [stage.rawValue, isReady ? 1 : 0, Self.code(memory.standing), memory.isRestarting ? 1 : 0]
-        bytes += [Self.code(memory.failure), mayHaveSpoken ? 1 : 0, 0, 0]
+        bytes += [Self.code(memory.failure), mayHaveSpoken ? 1 : 0, memory.isDisabling ? 1 : 0, 0]
         word(UInt64(bitPattern: spawnedAt.nanoseconds))
         word(launchFingerprint)
         word(memory.lastIncarnation.number)
@@ -103,6 +103,7 @@ struct LifeRecord: Equatable {
         programStamp = word(Self.stampAt)
         memory.isRestarting = bytes[59] == 1
         memory.failure = Self.failure(bytes[60])
+        memory.isDisabling = bytes[62] == 1
         memory.attempt = UInt32(clamping: word(96))
         let startDeadline = word(Self.stampAt + 8)
         memory.startDeadline = startDeadline == 0 ? nil : Instant(nanoseconds: Int64(bitPattern: startDeadline))

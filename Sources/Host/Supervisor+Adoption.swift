@@ -136,7 +136,9 @@ extension Supervisor {
         Survivor(
             id: id, incarnation: Incarnation(record.incarnation), pid: pid, isReady: isReady,
             spawnedAt: record.spawnedAt, launchFingerprint: launchFingerprint(of: record),
-            startDeadline: record.memory.startDeadline, isRestarting: record.memory.isRestarting)
+            startDeadline: record.memory.startDeadline, isRestarting: record.memory.isRestarting,
+            // Where it is not known what was in force, what is disabled on the disk is stopped.
+            isDisabling: record.memory.isDisabling || predecessor == nil)
     }
 
     /// What it was launched with, in this program's terms: an upgrade may count otherwise what is the same.

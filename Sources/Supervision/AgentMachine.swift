@@ -206,7 +206,8 @@ struct AgentMachine: Sendable {
         // Its predecessor died between the order to stop it and its end.
         switch previous {
         case .stopped(.byOperator): leave(Departure(reason: .operatorStop, sequel: .stay(.byOperator)), &turn)
-        case .stopped(.disabled): leave(Departure(reason: .reload, sequel: .stay(.disabled)), &turn)
+        case .stopped(.disabled) where survivor.isDisabling:
+            leave(Departure(reason: .reload, sequel: .stay(.disabled)), &turn)
         default:
             // Not where nothing could take its place.
             guard survivor.isRestarting, spec.isRunnable else { break }

@@ -53,6 +53,8 @@ public struct AgentMemory: Hashable, Sendable {
     public var failure: FailureReason?
     /// It was on its way down in order to come up again.
     public var isRestarting = false
+    /// It was being stopped because a reload had disabled it. (One that is disabled and was started by an operator is not.)
+    public var isDisabling = false
     /// Restarts in a row without a healthy period between them.
     public var attempt: UInt32 = 0
     /// The restarts inside the window of its ``Intensity``, oldest first.

@@ -44,6 +44,7 @@ extension AgentMachine {
             id: spec.id, lastIncarnation: lastIncarnation, restarts: restarts, standing: standing)
         memory.failure = failure
         memory.isRestarting = isRestarting
+        memory.isDisabling = isDisabling
         memory.attempt = budget.attempt
         memory.restartTimes = budget.restartTimes
         switch phase {
@@ -70,6 +71,14 @@ extension AgentMachine {
         case .clearing(let clearing), .stuck(let clearing):
             if case .fail(let reason) = clearing.sequel { reason } else { nil }
         case .stopped, .waiting, .starting, .running, .stopping, .backoff, .done: nil
+        }
+    }
+
+    private var isDisabling: Bool {
+        switch phase {
+        case .stopping(let stopping): stopping.departure.sequel == .stay(.disabled)
+        case .running(let running): running.due?.sequel == .stay(.disabled)
+        default: false
         }
     }
 

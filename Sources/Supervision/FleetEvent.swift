@@ -68,11 +68,15 @@ public struct Survivor: Hashable, Sendable {
     public var startDeadline: Instant?
     /// The predecessor was about to replace it, as an operator or a reload had asked.
     public var isRestarting: Bool
+    /// The predecessor was about to stop it, because a reload had disabled it.
+    public var isDisabling: Bool
 
     public init(
         id: AgentID, incarnation: Incarnation, pid: Int32?, isReady: Bool, spawnedAt: Instant,
-        launchFingerprint: UInt64? = nil, startDeadline: Instant? = nil, isRestarting: Bool = false
+        launchFingerprint: UInt64? = nil, startDeadline: Instant? = nil, isRestarting: Bool = false,
+        isDisabling: Bool = false
     ) {
+        self.isDisabling = isDisabling
         self.startDeadline = startDeadline
         self.id = id
         self.incarnation = incarnation

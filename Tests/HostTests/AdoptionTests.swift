@@ -131,6 +131,25 @@ import Wire
         #expect(try rig.stop() == 0)
     }
 
+    @Test("a disabled agent that an operator has started runs on")
+    func disabled() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("spare", SupervisorRig.sleeper, manifest: #""enabled": false"#)
+        try rig.start()
+        #expect(try rig.call(.start(["spare"])).refusal == nil)
+        let before = try rig.waitFor("spare", .running)
+        for _ in 0..<2 {
+            try die(rig)
+            try rig.start()
+            let same = try rig.waitFor("spare", .running)
+            #expect(same.pid == before.pid && same.incarnation == 1)
+        }
+        // As it would have been with the first supervisor.
+        kill(try #require(before.pid), SIGKILL)
+        _ = try rig.waitFor("spare", .running, incarnation: 2)
+        #expect(try rig.stop() == 0)
+    }
+
     @Test("a damaged record is said, and ends only what it told of")
     func damaged() throws {
         let rig = try SupervisorRig()

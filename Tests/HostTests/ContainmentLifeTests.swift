@@ -187,6 +187,8 @@ struct ContainmentLifeTests {
         #expect(branches.allSatisfy { access($0, F_OK) == 0 })
         try rig.configure(#""agents": { "A": { "enabled": false } }"#)
         try rig.start()
+        _ = try rig.waitFor("A", .running)
+        #expect(try rig.call(.reload).refusal == nil)
         _ = try rig.waitFor("A", .stopped)
         #expect(rig.survivors() == [])
         #expect(try rig.stop() == 0)

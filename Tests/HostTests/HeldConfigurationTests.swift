@@ -149,6 +149,44 @@ import Wire
         #expect(try rig.stop() == 0)
     }
 
+    @Test("wires that were changed meanwhile change at no end before a reload")
+    func wires() throws {
+        let rig = try SupervisorRig(Self.quick)
+        for name in ["one", "two"] {
+            try rig.agent(
+                name, SupervisorRig.sleeper,
+                manifest: #""outputs": { "items": { "type": "TextItem", "delivery": "queue" } }"#)
+        }
+        try rig.agent(
+            "sink", SupervisorRig.sleeper,
+            manifest: #""inputs": { "in": { "type": "TextItem", "delivery": "queue" } }"#)
+        func wire(_ source: String) throws {
+            try rig.configure(
+                #"\#(Self.quick), "pipelines": { "main": { "wires": { "sink.in": "\#(source).items" } } }"#)
+        }
+        func wiring(_ name: String) throws -> String {
+            let pid = try #require(try rig.agent(name).pid)
+            return ProcessTable.environment(of: pid, ["QP_WIRING"])["QP_WIRING"] ?? ""
+        }
+        try wire("one")
+        try rig.start()
+        for name in ["one", "two", "sink"] { _ = try rig.waitFor(name, .running) }
+        let before = try wiring("sink")
+        #expect(before.contains("one.items"))
+        try rig.killed()
+        try wire("two")
+        try rig.start()
+        kill(try #require(try rig.agent("sink").pid), SIGKILL)
+        _ = try rig.waitFor("sink", .running, incarnation: 2)
+        #expect(try wiring("sink") == before)
+        #expect(try rig.status().agents.allSatisfy { $0.name == "sink" || $0.incarnation == 1 })
+        #expect(try rig.call(.reload).refusal == nil)
+        for name in ["one", "two"] { _ = try rig.waitFor(name, .running, incarnation: 2) }
+        _ = try rig.waitFor("sink", .running, incarnation: 3)
+        #expect(try wiring("sink").contains("two.items"))
+        #expect(try rig.stop() == 0)
+    }
+
     @Test("without a record of the configuration a living agent runs on too, and is shown as changed")
     func withoutRecord() throws {
         let rig = try rig()

@@ -10,6 +10,7 @@ import Wire
     private var record: LifeRecord {
         var memory = AgentMemory(id: "Gate", lastIncarnation: 12, restarts: 4, standing: .stoppedByOperator)
         memory.isRestarting = true
+        memory.isDisabling = true
         memory.attempt = 3
         memory.restartTimes = (1...5).map { Instant(nanoseconds: $0 * 1_000) }
         memory.nextStart = Instant(nanoseconds: 77)

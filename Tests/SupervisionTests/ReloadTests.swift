@@ -214,6 +214,18 @@ import Wire
         }
     }
 
+    @Test func whatIsDisabledAndWasStartedByAnOperatorRunsOn() throws {
+        for isDisabling in [false, true] {
+            var script = try Script([.plain("a") { $0.enabled = false }], remembering: [memory()])
+            script.tell(survivor("a") { $0.isDisabling = isDisabling })
+            #expect(script.signalled == (isDisabling ? ["a"] : []))
+            script.tell(.boot)
+            #expect(script.fleet.memory(of: "a")?.isDisabling == isDisabling)
+            script.die("a")
+            #expect(script.state("a") == (isDisabling ? .stopped : .starting))
+        }
+    }
+
     @Test func whatIsNoLongerConfiguredIsStopped() throws {
         var script = try Script([.plain("b")])
         script.tell(survivor("a"))

@@ -70,7 +70,9 @@ extension ConfigurationRecord.Content {
 }
 
 extension DirectoryEntry.Kind {
-    fileprivate static let order: [Self] = [.directory, .executableFile, .programWithoutPermission, .other]
+    fileprivate static let order: [Self] = [
+        .directory, .executableFile, .programWithoutPermission, .other, .plainFile,
+    ]
 }
 
 extension ExecutableCheck {

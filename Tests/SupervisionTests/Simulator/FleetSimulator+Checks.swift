@@ -150,10 +150,10 @@ extension FleetSimulator {
     }
 
     /// A death of the supervisor is no reason to end anybody who is wanted, whatever is configured by now.
-    func checkAdoption(_ number: Int, isRestarting: Bool) {
+    func checkAdoption(_ number: Int, _ memory: AgentMemory?) {
         let process = processes[number]
         let spec = specs[process.agent]
-        guard isSupervised, isConfigured[process.agent], spec.enabled, !isRestarting,
+        guard isSupervised, isConfigured[process.agent], memory?.isRestarting != true, memory?.isDisabling != true,
             let slot = fleet.index[spec.id], fleet.slots[slot].machine.incarnation.number == process.incarnation,
             !model[process.agent].isDownWanted
         else { return }

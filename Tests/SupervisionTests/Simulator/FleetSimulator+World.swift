@@ -99,8 +99,8 @@ extension FleetSimulator {
                     id: id, incarnation: incarnation, pid: process.isReported ? nil : Int32(number + 2),
                     isReady: process.isReady, spawnedAt: Instant(nanoseconds: process.spawnedAt),
                     launchFingerprint: process.launchFingerprint, startDeadline: memory?.startDeadline,
-                    isRestarting: isRestarting)))
-        if process.hasLeader, !process.isReported { checkAdoption(number, isRestarting: isRestarting) }
+                    isRestarting: isRestarting, isDisabling: memory?.isDisabling ?? false)))
+        if process.hasLeader, !process.isReported { checkAdoption(number, memory) }
         if !process.hasLeader && !process.isReported {
             addNotice(now, .exited(id, incarnation, ExitReport(.unknown)))
         }
