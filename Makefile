@@ -98,5 +98,8 @@ model:
 proto:
 	.ci/proto
 
+# A supervisor whose run directory is deleted stops its agents: nobody could find them again.
 clean:
+	@[ ! -e run/supervisor.lock ] || flock --nonblock run/supervisor.lock true || \
+		{ echo "run is in use by a supervisor, pid $$(cat run/supervisor.lock); stop it first" >&2; exit 1; }
 	rm -rf .build run

@@ -32,8 +32,8 @@ final class DirectoryWatch {
     }
 
     /// Watches a folder; the same folder twice is the same watch.
-    func add(_ path: String) throws -> Int32 {
-        try check(inotify_add_watch(descriptor.raw, path, Self.mask | UInt32(IN_ONLYDIR)), "inotify_add_watch", path)
+    func add(_ path: String, _ mask: UInt32 = DirectoryWatch.mask) throws -> Int32 {
+        try check(inotify_add_watch(descriptor.raw, path, mask | UInt32(IN_ONLYDIR)), "inotify_add_watch", path)
     }
 
     func remove(_ watch: Int32) { _ = inotify_rm_watch(descriptor.raw, watch) }

@@ -17,12 +17,17 @@ final class Handover {
     /// Pipes keep their content as long as somebody has them open.
     private var others: [Descriptor] = []
 
+    /// What the environment names; nobody has taken it yet.
+    static var numbers: [Int32] {
+        let text = getenv(variable).map { String(cString: $0) } ?? ""
+        return text.split(separator: ",").prefix(maxDescriptors).compactMap { Int32($0) }.filter { $0 > 2 }
+    }
+
     /// Takes what the environment names, if it is open and above stdio. What it is, the kernel tells.
     init(notifySocket: String) {
-        let text = getenv(Self.variable).map { String(cString: $0) }
+        let numbers = Self.numbers
         unsetenv(Self.variable)
-        for word in (text ?? "").split(separator: ",").prefix(Self.maxDescriptors) {
-            guard let number = Int32(word), number > 2, Self.closesOnExec(number, true) else { continue }
+        for number in numbers where Self.closesOnExec(number, true) {
             let descriptor = Descriptor(number)
             var path = [CChar](repeating: 0, count: Limits.maxSocketPathBytes + 1)
             if qp_listening_path(number, &path, path.count) == 1 {

@@ -17,6 +17,8 @@ import Wire
 public final class RunDirectory {
     public let path: String
     private let lock: Descriptor
+    /// Its name, which outlives it.
+    let claim: RunClaim
 
     /// Why the directory can't be used, in one sentence with the remedy.
     public struct Unusable: Error, CustomStringConvertible {
@@ -29,17 +31,40 @@ public final class RunDirectory {
         let path = CanonicalPath.of(path, leavingRoomFor: Self.longestName)
         self.path = path
         let file = "\(path)/supervisor.lock"
+        // Before the lock is touched: its holder may be between two programs just now.
+        do { claim = try RunClaim(path: path) } catch { throw Self.inUse(path, by: error.pid, lock: file) }
         lock = try Descriptor.open(file, O_RDWR | O_CREAT | O_NOFOLLOW)
         guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
-            let holder = readSmallFile(file).map { String(decoding: $0, as: UTF8.self) } ?? ""
-            let pid = holder.split(separator: "\n").first.map { " (pid \($0))" } ?? ""
-            throw Unusable(
-                description: "\(path) is in use by another supervisor\(pid); stop it, or set another runDirectory")
+            throw Self.inUse(path, by: Self.holder(file), lock: file)
         }
         let content = Array("\(getpid())\n".utf8)
         _ = ftruncate(lock.raw, 0)
         _ = pwrite(lock.raw, content, content.count, 0)
         for folder in ["w", "agents", "logs"] { try Self.makePrivate("\(path)/\(folder)") }
+    }
+
+    private static func holder(_ lock: String) -> pid_t? {
+        let text = readSmallFile(lock).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        return text.split(separator: "\n").first.flatMap { pid_t($0) }
+    }
+
+    private static func inUse(_ path: String, by pid: pid_t?, lock: String) -> Unusable {
+        let who = pid.map { " (pid \($0))" } ?? ""
+        if let pid, holder(lock) != pid {
+            return Unusable(
+                description:
+                    "\(path) is in use by a supervisor\(who) whose run directory was deleted or moved, and whose "
+                    + "agents would run twice; stop it with `kill \(pid)`, or set another runDirectory")
+        }
+        return Unusable(
+            description: "\(path) is in use by another supervisor\(who); stop it, or set another runDirectory")
+    }
+
+    /// Whether the path still leads to it: it was not deleted, moved away or replaced.
+    var isInPlace: Bool {
+        var (ours, named) = (stat(), stat())
+        return fstat(lock.raw, &ours) == 0 && lstat("\(path)/supervisor.lock", &named) == 0
+            && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev
     }
 
     /// Bytes that the longest path of a socket has beyond `path`.

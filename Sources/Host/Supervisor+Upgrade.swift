@@ -87,7 +87,7 @@ extension Supervisor {
         for agent in agents.values { agent.log.takeWaiting() }
         link.announceUpgrade()
         launcher.announceUpgrade(true)
-        let kept = [notify.handle] + sockets.handles + agents.values.flatMap(\.log.handles)
+        let kept = runDirectory.claim.handles + [notify.handle] + sockets.handles + agents.values.flatMap(\.log.handles)
         setenv(OpenFilesLimit.variable, String(openFiles.soft), 1)
         let error = Handover.execute(options.program, CommandLine.arguments, keeping: kept)
         launcher.announceUpgrade(false)

@@ -91,6 +91,9 @@ public final class Supervisor {
     var upgradeMailbox: (mailbox: Mailbox<String?>, source: EventLoop.Source)?
     /// From the check of the new program to its execution, or until that is given up.
     var isUpgrading = false
+    var runDirectoryWatch: DirectoryWatch?
+    /// Why everything is stopped, when that is because the run directory is gone.
+    var lostRunDirectory: String?
     var isStopping: Bool { stopRequests > 0 || fleet.isStopping }
     /// Living agents that were taken over.
     var adopted = 0
@@ -148,6 +151,7 @@ public final class Supervisor {
         startComplaints = start.complaints
         fleet = Fleet(reading.spec, remembering: inheritance.memories, at: EventLoop.now())
         try check(qp_set_child_subreaper(), "prctl PR_SET_CHILD_SUBREAPER")
+        try run.claim.serve(on: loop)
         try openDoors()
         inheritSockets()
         try installAgents()
@@ -183,7 +187,8 @@ public final class Supervisor {
         }
     }
 
-    /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it.
+    /// Serves until everything is stopped. 0: an ordered stop; 1: processes survived it. Throws, when everything is stopped,
+    /// where that is because the run directory is gone.
     public func run() throws -> Int32 {
         record(kind: "supervisor", message: "supervisor \(Self.version) started, pid \(getpid())")
         console.line("supervisor \(Self.version), pid \(getpid()), \(runDirectory.path)")
@@ -196,6 +201,7 @@ public final class Supervisor {
         tellOverlooked(since: [])
         submit(.boot)
         if adopted > 0 { lookAtEverything() }
+        watchRunDirectory()
         greetOnce()
         try loop.run()
         return try end()
@@ -326,6 +332,7 @@ public final class Supervisor {
         if !left.isEmpty {
             console.line("left behind, they survive SIGKILL: \(left.map(\.name).joined(separator: ", "))")
         }
+        if let lostRunDirectory { throw RunDirectory.Unusable(description: lostRunDirectory) }
         return left.isEmpty ? 0 : 1
     }
 }

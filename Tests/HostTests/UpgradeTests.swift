@@ -117,6 +117,23 @@ import Wire
         #expect(try rig.stop() == 0)
     }
 
+    @Test("the new program holds the run directory's name as the old one did")
+    func keepsItsClaim() throws {
+        let (rig, program) = try rig()
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        let sleeper = try rig.waitFor("sleeper", .running)
+        let pid = try rig.status().supervisor.pid
+        #expect(try agentctl(rig, ["upgrade"]).code == 0)
+        kill(pid, SIGSTOP)
+        rename("\(rig.path)/run", "\(rig.path)/elsewhere")
+        let second = try LostRunDirectoryTests.another(rig, program)
+        #expect(second.code == 1 && second.text.contains("kill \(pid)"), "\(second.text)")
+        #expect(ProcessTable.row(of: sleeper.pid ?? 0)?.isAlive == true)
+        kill(pid, SIGCONT)
+        #expect(try rig.exitCode() == 1)
+    }
+
     @Test("it is no loss to an agent that goes with its supervisor, and a loss afterwards is one")
     func isNoLoss() throws {
         let (rig, program) = try rig()

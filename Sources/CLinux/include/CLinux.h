@@ -131,6 +131,16 @@ int qp_accept(int listener);
 /// socket + connect to a Unix stream path; close-on-exec, blocking.
 int qp_connect_unix(const char *path);
 
+/// A listening socket with an abstract name (unix(7)): in a network namespace the kernel gives each name once, and takes it back
+/// with the last descriptor, however its holder ends. Close-on-exec, nonblocking. -1 and errno: EADDRINUSE if somebody has it.
+int qp_claim_name(const char *name);
+/// Who has claimed the name; a pid of 0 is one of another pid namespace. -1 and errno: ECONNREFUSED if nobody has.
+int qp_name_holder(const char *name, pid_t *pid, uid_t *uid);
+/// 1 when the socket is bound to this abstract name.
+int qp_has_name(int fd, const char *name);
+/// Opens /dev/null as each of the descriptors 0, 1 and 2 that is closed, so that no file of ours becomes one of them.
+void qp_open_missing_stdio(void);
+
 /// Whether a birth was written completely: 1 yes, 0 no.
 int qp_birth_is_whole(const struct qp_birth *birth);
 /// The close-on-exec pair between supervisor and launcher (SOCK_SEQPACKET, send buffers for QP_LAUNCH_MAX_BYTES).
