@@ -85,7 +85,16 @@ final class LogFile {
             }
             self.descriptor = nil
         }
-        let opened = try Descriptor.open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
+        let flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK
+        let opened: Descriptor
+        do {
+            opened = try Descriptor.open(path, flags, mode: 0o600)
+        } catch let error as PosixError where error.code == ENOENT {
+            // Its folder is gone too: it is begun anew as the file is.
+            let folder = (path as NSString).deletingLastPathComponent
+            if mkdir(folder, 0o700) == -1, errno != EEXIST { throw PosixError("mkdir", folder) }
+            opened = try Descriptor.open(path, flags, mode: 0o600)
+        }
         var info = stat()
         try check(fstat(opened.raw, &info), "fstat", path)
         guard info.st_mode & S_IFMT == S_IFREG else { throw PosixError("open", path, code: EINVAL) }

@@ -89,6 +89,24 @@ struct LogFileTests {
         }
     }
 
+    @Test func aDeletedFolderIsMadeAnew() throws {
+        try withTemporaryDirectory { directory in
+            let folder = "\(directory.path)/logs"
+            let log = LogFile(path: "\(folder)/A.log", maxBytes: 10, files: 2)
+            #expect(log.write(Array("one\n".utf8), lines: 1) == nil, "it was not there at first")
+            try FileManager.default.removeItem(atPath: folder)
+            #expect(log.write(Array("two\n".utf8), lines: 1) == nil)
+            #expect(try String(contentsOfFile: log.path, encoding: .utf8) == "two\n")
+            rename(folder, "\(directory.path)/old")
+            #expect(log.write(Array("three is long\n".utf8), lines: 1) == nil)
+            #expect(try String(contentsOfFile: log.path, encoding: .utf8) == "three is long\n")
+            #expect(log.dropped == 0)
+            var info = stat()
+            #expect(stat(folder, &info) == 0 && info.st_mode & 0o777 == 0o700)
+            #expect(try String(contentsOfFile: "\(directory.path)/old/A.log", encoding: .utf8) == "two\n")
+        }
+    }
+
     @Test func aMovedFileIsLeftAsItIs() throws {
         try withTemporaryDirectory { directory in
             let log = LogFile(path: "\(directory.path)/A.log", maxBytes: 10, files: 2)
