@@ -33,7 +33,7 @@ final class ControlServer {
         self.loop = loop
         self.receive = receive
         self.closed = closed
-        unlink(path)
+        try RunDirectory.makeWay(for: path)
         listener = Descriptor(try check(qp_listen_unix(path, Self.backlog), "listen", path))
         spare = try? Descriptor.open("/dev/null", O_RDONLY)
         source = try loop.add(listener.raw, .readable) { [weak self] _ in self?.accept() }

@@ -74,7 +74,7 @@ public final class LinkServer {
         self.loop = loop
         self.identify = identify
         self.mayBeBorn = mayBeBorn
-        unlink(path)
+        try RunDirectory.makeWay(for: path)
         listener = Descriptor(try check(qp_listen_link(path, Self.backlog), "listen", path))
         if mode != 0o600 { try check(chmod(path, mode), "chmod", path) }
         source = try loop.add(listener.raw, .readable) { [weak self] _ in self?.accept() }

@@ -53,7 +53,7 @@ public final class NotifySocket {
         if let inherited {
             descriptor = inherited
         } else {
-            unlink(path)
+            try RunDirectory.makeWay(for: path)
             descriptor = Descriptor(try check(qp_bind_unix_datagram(path), "bind", path))
         }
         try check(qp_pass_credentials(descriptor.raw), "setsockopt SO_PASSCRED")

@@ -91,6 +91,14 @@ public final class RunDirectory {
         return folder
     }
 
+    /// Removes what a predecessor left where a socket is to be; anything but a file in its place is not ours to remove.
+    static func makeWay(for socket: String) throws {
+        guard unlink(socket) == -1, errno != ENOENT else { return }
+        throw Unusable(
+            description: "\(socket) can't be replaced by a socket (\(PosixError.reason(errno))); move it out of the way"
+        )
+    }
+
     private static func makePrivate(_ path: String) throws {
         if mkdir(path, 0o700) == -1, errno != EEXIST { throw PosixError("mkdir", path) }
         var info = stat()

@@ -85,9 +85,16 @@ extension Supervisor {
         recallLastExits(of: inheritance.remembered)
         // Before the groups go that counted it.
         let accounts = inheritance.lives.compactMapValues(usage(ofEnded:))
-        let isClear = containment.clearPredecessors { inheritance.keeps(agent: $0, incarnation: $1) }
+        // Who can't be held here must not go on without supervision, nor be started beside itself.
+        let held = Set(inheritance.survivors.map(\.id).filter { runtime(of: $0) != nil })
+        let isClear = containment.clearPredecessors { agent, incarnation in
+            inheritance.keeps(agent: agent, incarnation: incarnation) && held.contains(AgentID(agent ?? ""))
+        }
         groups.tree.clearLeftovers(
-            keeping: Set(inheritance.survivors.map { CgroupTree.groupName($0.id.name, $0.life.record.incarnation) }))
+            keeping: Set(
+                inheritance.survivors.filter { held.contains($0.id) }.map {
+                    CgroupTree.groupName($0.id.name, $0.life.record.incarnation)
+                }))
         for (id, life) in inheritance.lives.sorted(by: { $0.key < $1.key }) {
             switch life.leader {
             case .alive(let pid, let pidfd): adopt(id, life, pid, pidfd)

@@ -5,7 +5,7 @@ import Wire
 
 /// The configuration in force, and its replacement as a whole or not at all.
 extension Supervisor {
-    /// Makes or updates what the shell holds for each configured agent.
+    /// Makes or updates what the shell holds for each configured agent. One that it can't hold fails alone, when it is to start.
     func installAgents() throws {
         var failures: [String] = []
         for agentPlan in plan.agents {
@@ -24,15 +24,42 @@ extension Supervisor {
                 agent.limits = limits
                 agent.account = account
             } else {
-                try addAgent(agentPlan, wiring, limits, account)
+                install(agentPlan, wiring, limits, account)
             }
         }
+        let configured = Set(plan.agents.map { AgentID($0.name) })
+        uninstalled = uninstalled.filter { configured.contains($0.key) }
         // A port that can't be opened is the failure of its agent, told when it is spawned.
         for (path, reason) in sockets.open(for: agents.values.map(\.wiring)) {
             record(kind: "supervisor", message: "\(path): \(reason)")
         }
         for failure in failures { console.line(failure) }
         letUsersIn()
+    }
+
+    private func install(_ plan: AgentPlan, _ wiring: Wiring, _ limits: LimitPlan, _ account: Account?) {
+        let id = AgentID(plan.name)
+        do {
+            try addAgent(plan, wiring, limits, account)
+            uninstalled[id] = nil
+        } catch {
+            let reason = "\(error); \(Self.remedy(for: error, of: id))"
+            if uninstalled[id] != reason { console.line("\(id): \(reason)") }
+            uninstalled[id] = reason
+        }
+    }
+
+    private static func remedy(for error: any Error, of id: AgentID) -> String {
+        let subject = (error as? PosixError)?.subject ?? ""
+        return !subject.hasPrefix("/")
+            ? "`agentctl start \(id)` tries again"
+            : "move \(subject) out of the way, then `agentctl start \(id)`"
+    }
+
+    /// Before it is started: what was in its way may be gone.
+    func installAnew(_ id: AgentID) {
+        guard uninstalled[id] != nil, plan[id.name] != nil else { return }
+        try? installAgents()
     }
 
     /// Agents with a user of their own get at what they need; the run directory is closed to everybody else.

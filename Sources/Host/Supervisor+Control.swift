@@ -35,7 +35,7 @@ extension Supervisor {
         _ verb: String, _ names: [String], _ request: ControlRequest, _ client: ControlClient,
         _ event: (CommandID, AgentID) -> FleetEvent
     ) {
-        if let unknown = names.first(where: { agents[AgentID($0)] == nil }) {
+        if let unknown = names.first(where: { agents[AgentID($0)] == nil && uninstalled[AgentID($0)] == nil }) {
             return client.refuse(request.id, unknownAgent(unknown))
         }
         let pending = CommandTable.Pending(verb: verb, client: client, requestID: request.id, agents: names)

@@ -8,8 +8,10 @@ extension Supervisor {
     // MARK: - Birth
 
     func spawn(_ id: AgentID, _ incarnation: Incarnation) {
+        if agents[id] == nil { installAnew(id) }
         guard let agent = agents[id] else {
-            return submit(.spawnFailed(id, incarnation, transient: false, reason: "\(id) is not configured"))
+            let reason = uninstalled[id] ?? "\(id) is not configured"
+            return submit(.spawnFailed(id, incarnation, transient: false, reason: reason))
         }
         if let group = agent.process?.group { groups.bury(group) }
         rememberCounters(of: agent)

@@ -24,7 +24,10 @@ extension Supervisor {
 
     private func status(of view: AgentView, _ now: Instant) -> AgentStatus {
         guard let agent = agents[view.id] else {
-            return AgentStatus(name: view.id.name, role: .utility, state: view.state)
+            var status = AgentStatus(
+                name: view.id.name, role: plan[view.id.name]?.manifest.role ?? .utility, state: view.state)
+            status.message = uninstalled[view.id]
+            return status
         }
         var status = AgentStatus(
             name: view.id.name, role: agent.plan.manifest.role, state: view.state, pid: view.pid,

@@ -78,6 +78,8 @@ public final class Supervisor {
     var dropIns: DropIns
     var feedback: Set<Graph.Edge>
     var agents: [AgentID: AgentRuntime] = [:]
+    /// Configured agents that the shell can't hold, and why; the next start of one tries again.
+    var uninstalled: [AgentID: String] = [:]
     var leaders: [pid_t: AgentID] = [:]
     var events = EventLog()
     var commands = CommandTable()
