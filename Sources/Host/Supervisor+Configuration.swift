@@ -84,6 +84,7 @@ extension Supervisor {
             path: "\(runDirectory.logs)/\(plan.name).log", maxBytes: settings.maxSize.bytes, files: settings.files)
         let log = try AgentLog(agent: plan.name, loop: loop, directory: folder, file: file, scratch: scratch)
         let name = plan.name
+        passOn(log, of: name)
         log.complaint = { [unowned self] text in
             record(kind: "log", agent: name, message: "\(name): \(text)")
             console.line("\(name): \(text)")

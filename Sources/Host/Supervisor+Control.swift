@@ -111,7 +111,13 @@ extension Supervisor {
         guard follow else { return }
         client.isFollowing = true
         subscriptions.followLog(name, client)
-        agent.log.follower = { [unowned self] line in
+        passOn(agent.log, of: name)
+    }
+
+    /// Its lines go to whoever follows the agent of that name, also one that was removed and came back.
+    func passOn(_ log: AgentLog, of name: String) {
+        guard !subscriptions.followers(ofLog: name).isEmpty else { return }
+        log.follower = { [unowned self] line in
             let followers = subscriptions.followers(ofLog: name)
             if followers.isEmpty { agents[AgentID(name)]?.log.follower = nil }
             for follower in followers { follower.notify(.log, line) }
