@@ -40,6 +40,7 @@ package enum Invocation {
 
     /// Ends the process as `body` says.
     package static func run<Root: ParsableCommand>(_ root: Root.Type, _ body: () throws -> Void) {
+        Terminal.openMissing()
         do {
             try body()
             fflush(nil)

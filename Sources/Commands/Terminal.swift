@@ -22,6 +22,15 @@ package enum Terminal {
         return variable("COLUMNS").flatMap { Int($0) }.map { max(minimumColumns, $0) } ?? unlimitedColumns
     }
 
+    /// Opens /dev/null in the place of standard input, output and error that are closed; else a socket would be the next of them,
+    /// and be written to.
+    package static func openMissing() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 && errno == EBADF {
+            // The lowest that is free is this one.
+            _ = open("/dev/null", O_RDWR)
+        }
+    }
+
     /// To standard output, at once: a follower is read through pipes.
     package static func say(_ text: String) {
         print(text)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 int main(int argc, char **argv) {
+    qp_open_missing_stdio();
     struct stat input;
     if (fstat(0, &input) == -1 || !S_ISSOCK(input.st_mode)) {
         fputs("agent-launcher: standard input is not a socket; the supervisor starts this program\n", stderr);

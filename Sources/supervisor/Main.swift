@@ -35,6 +35,11 @@ import Wire
     /// EX_CONFIG of sysexits.h.
     static let configurationExit: Int32 = 78
 
+    static func main() {
+        StandardStreams.openMissing()
+        main(nil)
+    }
+
     func run() throws {
         let file = CanonicalPath.ofFile(URL(fileURLWithPath: config).standardizedFileURL.path)
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path

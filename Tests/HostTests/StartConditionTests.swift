@@ -1,0 +1,43 @@
+import CLinux
+import Foundation
+import Testing
+import Wire
+
+@testable import Host
+
+/// What a supervisor may be started with, and meet in its first moments.
+@Suite("Supervisor: conditions of the start", .serialized) struct StartConditionTests {
+    @Test(
+        "with standard input, output or error closed none of its files takes their place",
+        arguments: ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    func closedStandardStreams(closed: String) throws {
+        let rig = try SupervisorRig()
+        try rig.agent("A", SupervisorRig.sleeper, manifest: "")
+        try rig.start(through: ["/bin/sh", "-c", "exec \"$@\" \(closed)", "sh"])
+        _ = try rig.waitFor("A", .running)
+        let pid = try rig.status().supervisor.pid
+        for number in 0...2 {
+            let target = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(number)")
+            #expect(target == "/dev/null" || target == "\(rig.path)/output", "\(number) is \(target)")
+        }
+        #expect(try String(contentsOfFile: "\(rig.path)/run/supervisor.lock", encoding: .utf8) == "\(pid)\n")
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test("agentctl writes into no socket of its own")
+    func agentctlWithoutOutput() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("A", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        _ = try rig.waitFor("A", .running)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        let command = "\(try Binaries.path(of: "agentctl")) --socket \(rig.path)/run/control.sock"
+        process.arguments = ["-c", "\(command) stop A >&- 2>&- && \(command) status >&-"]
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        _ = try rig.waitFor("A", .stopped)
+        #expect(try rig.stop() == 0)
+    }
+}
