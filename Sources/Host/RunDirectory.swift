@@ -91,6 +91,17 @@ public final class RunDirectory {
         return folder
     }
 
+    /// Without a descriptor for each a living agent would pass for dead.
+    func checkRoomForPredecessors() throws {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(path)/agents")) ?? []
+        let count = names.count { access("\(path)/agents/\($0)/\(LifeFile.name)", F_OK) == 0 }
+        guard count > 0, !DescriptorReserve.hasRoom(for: UInt64(count) * DescriptorReserve.perAgent) else { return }
+        throw Unusable(
+            description:
+                "\(DescriptorReserve.limit) open files are too few to take over \(count) agents of the supervisor before, "
+                + "which are left alone; raise the limit (`ulimit -n`, or LimitNOFILE= of a service) and start again")
+    }
+
     /// Removes what a predecessor left where a socket is to be; anything but a file in its place is not ours to remove.
     static func makeWay(for socket: String) throws {
         guard unlink(socket) == -1, errno != ENOENT else { return }

@@ -5,8 +5,9 @@ import Wire
 
 /// The configuration in force, and its replacement as a whole or not at all.
 extension Supervisor {
-    /// Makes or updates what the shell holds for each configured agent. One that it can't hold fails alone, when it is to start.
-    func installAgents() throws {
+    /// Makes or updates what the shell holds for each configured agent. One that it can't hold fails alone, and is
+    /// tried again when it is to start.
+    func installAgents(again: AgentID? = nil) throws {
         var failures: [String] = []
         for agentPlan in plan.agents {
             let wiring = plan.graph.wiring(for: agentPlan.name, runDirectory: runDirectory.path, feedback: feedback)
@@ -23,7 +24,7 @@ extension Supervisor {
                 agent.wiring = wiring
                 agent.limits = limits
                 agent.account = account
-            } else {
+            } else if uninstalled[AgentID(agentPlan.name)] == nil || again == AgentID(agentPlan.name) {
                 install(agentPlan, wiring, limits, account)
             }
         }
@@ -39,14 +40,28 @@ extension Supervisor {
 
     private func install(_ plan: AgentPlan, _ wiring: Wiring, _ limits: LimitPlan, _ account: Account?) {
         let id = AgentID(plan.name)
+        let isTakenOver = inheritance?.survivors.contains { $0.id == id } ?? false
+        guard isTakenOver || DescriptorReserve.hasRoom(for: wantedDescriptors(beside: wiring)) else {
+            return refuseInstallation(id, DescriptorReserve.refusal(of: plan.name))
+        }
         do {
             try addAgent(plan, wiring, limits, account)
             uninstalled[id] = nil
         } catch {
-            let reason = "\(error); \(Self.remedy(for: error, of: id))"
-            if uninstalled[id] != reason { console.line("\(id): \(reason)") }
-            uninstalled[id] = reason
+            refuseInstallation(id, "\(error); \(Self.remedy(for: error, of: id))")
         }
+    }
+
+    private func refuseInstallation(_ id: AgentID, _ reason: String) {
+        if uninstalled[id] != reason { console.line("\(id): \(reason)") }
+        uninstalled[id] = reason
+    }
+
+    /// For one more agent, and for those that are installed and do not have what they may take yet.
+    private func wantedDescriptors(beside wiring: Wiring) -> UInt64 {
+        let idle = agents.values.filter { $0.process?.pid == nil }
+        let ports = idle.reduce(wiring.boundPorts.count) { $0 + $1.wiring.boundPorts.count }
+        return UInt64(idle.count + 1) * DescriptorReserve.perAgent + UInt64(ports)
     }
 
     private static func remedy(for error: any Error, of id: AgentID) -> String {
@@ -59,7 +74,7 @@ extension Supervisor {
     /// Before it is started: what was in its way may be gone.
     func installAnew(_ id: AgentID) {
         guard uninstalled[id] != nil, plan[id.name] != nil else { return }
-        try? installAgents()
+        try? installAgents(again: id)
     }
 
     /// Agents with a user of their own get at what they need; the run directory is closed to everybody else.

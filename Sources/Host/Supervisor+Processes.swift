@@ -232,7 +232,9 @@ extension Supervisor {
         var target = Containment.Target(agent: id.name, incarnation: incarnation.number, leader: process?.pid)
         target.leaderStart = process?.startTicks
         target.isInherited = process?.isInherited ?? false
+        reserve.makeRoomForEnding()
         containment.clear(target, in: process?.group) { [unowned self] in
+            reserve.endingIsOver()
             if let group = process?.group {
                 groups.bury(group)
                 if agent?.process?.incarnation == incarnation { agent?.process?.group = nil }

@@ -65,6 +65,7 @@ public final class Supervisor {
     let scratch = ScratchBuffer()
     var inheritedEnvironment = ProcessInfo.processInfo.environment
     let openFiles: OpenFilesLimit
+    let reserve = DescriptorReserve()
     var notify: NotifySocket!
     /// Operators' commands to agents.
     public internal(set) var link: LinkServer!
@@ -147,6 +148,7 @@ public final class Supervisor {
         }
         feedback = reading.feedback
         handover = Handover(notifySocket: run.notifySocket)
+        try run.checkRoomForPredecessors()
         let inheritance = Inheritance(run)
         self.inheritance = inheritance
         predecessor = start.kept
@@ -219,7 +221,10 @@ public final class Supervisor {
 
     /// Hands an event to the fleet and carries out what it wants. Safe from within an effect: it waits its turn.
     func submit(_ event: FleetEvent) {
-        if case .shutdown = event { abandonChanges("the supervisor is stopping", .shuttingDown) }
+        if case .shutdown = event {
+            abandonChanges("the supervisor is stopping", .shuttingDown)
+            reserve.giveUp()
+        }
         inbox.append(event)
         guard !isHandling else { return }
         isHandling = true
