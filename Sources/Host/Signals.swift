@@ -16,6 +16,12 @@ public final class Signals {
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
+    /// What the supervisor serves waits from now on until it can be served.
+    public static func blockSupervisors() {
+        ignoreFailedWrites()
+        block(Supervisor.signals)
+    }
+
     /// A write to a closed socket or pipe is EPIPE, one beyond a file size limit EFBIG, never the end of the process.
     public static func ignoreFailedWrites() {
         _ = signal(SIGPIPE, SIG_IGN)

@@ -41,6 +41,8 @@ import Wire
     }
 
     func run() throws {
+        // Before anything is read. A check serves none: it ends by them.
+        if !check { Signals.blockSupervisors() }
         let file = CanonicalPath.ofFile(URL(fileURLWithPath: config).standardizedFileURL.path)
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         if check { return try checkConfiguration(file, programs) }

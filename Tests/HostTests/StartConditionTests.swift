@@ -40,4 +40,32 @@ import Wire
         _ = try rig.waitFor("A", .stopped)
         #expect(try rig.stop() == 0)
     }
+
+    @Test("a signal in the first moments waits until it can be served", arguments: [SIGHUP, SIGUSR2, SIGTERM])
+    func earlySignal(number: Int32) throws {
+        let rig = try SupervisorRig()
+        // Reading them takes a while.
+        for index in 0..<60 { try rig.agent("A\(index)", SupervisorRig.sleeper, manifest: #""disabled": 1"#) }
+        for index in 0..<60 { try rig.write("agents/A\(index)/agent.json", "{ broken") }
+        try rig.agent("Z", SupervisorRig.sleeper, manifest: "")
+        let notes = Descriptor(inotify_init1(Int32(IN_CLOEXEC)))
+        #expect(inotify_add_watch(notes.raw, "\(rig.path)/supervisor.json", UInt32(IN_OPEN)) >= 0)
+        // The test's own threads may have it blocked, which would be passed on.
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, number)
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+        try rig.start()
+        var look = pollfd(fd: notes.raw, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&look, 1, 15_000) == 1, "it reads its configuration")
+        kill(try #require(rig.process).processIdentifier, number)
+        if number == SIGTERM {
+            #expect(try rig.exitCode() == 0)
+        } else {
+            _ = try rig.waitFor("Z", .running)
+            rig.reconnect()
+            #expect(try rig.stop() == 0)
+        }
+        #expect(rig.process?.terminationReason == .exit)
+    }
 }
