@@ -45,12 +45,12 @@ package enum Invocation {
             try body()
             fflush(nil)
         } catch let failure as Failure {
-            Terminal.complain("agentctl: \(failure.message)")
+            Terminal.complain("agentctl: \(failure.message.visibleLines)")
             exit(failure.code.rawValue)
         } catch {
             // ArgumentParser ends with 64 where our contract says 2; help and version stay 0.
             guard root.exitCode(for: error) == .validationFailure else { root.exit(withError: error) }
-            Terminal.complain(root.fullMessage(for: error))
+            Terminal.complain(root.fullMessage(for: error).visibleLines)
             exit(ExitStatusCode.usage.rawValue)
         }
     }

@@ -99,7 +99,7 @@ struct LogsCommand: ParsableCommand {
             case .supervisor: "sup"
             case nil: nil as String?
             }
-        return [line.at, stream, line.text].compactMap { $0 }.joined(separator: " ")
+        return [line.at, stream, line.text].compactMap { $0 }.joined(separator: " ").visible
     }
 }
 
@@ -139,7 +139,7 @@ struct EventsCommand: ParsableCommand {
 
     private func show(_ event: JSONValue) throws {
         if json { return Terminal.say(event.text) }
-        Terminal.say(Self.line(try ControlClient.decode(event, as: EventRecord.self)))
+        Terminal.say(Self.line(try ControlClient.decode(event, as: EventRecord.self)).visible)
     }
 
     /// `12 2026-01-01T00:00:00Z SentimentX starting → running: ready after 5 ms`

@@ -21,10 +21,10 @@ enum StatusTable {
         if supervisor.adopted > 0 { head += ", took over \(supervisor.adopted)" }
         head += ", \(count(report.agents.count))"
         var lines = [head] + (report.trading ?? []).flatMap(trading) + table.lines(width: width, colour: colour)
-        lines += report.agents.compactMap { agent in agent.message.map { "\(agent.name): \($0)" } }
+        lines += report.agents.compactMap { agent in agent.message.map { "\(agent.name): \($0)".visible } }
         let changed = report.agents.filter { $0.changed == true }.map(\.name)
         if !changed.isEmpty {
-            lines.append("changed on disk, `agentctl reload` takes it over: \(changed.joined(separator: ", "))")
+            lines.append("changed on disk, `agentctl reload` takes it over: \(changed.joined(separator: ", "))".visible)
         }
         return lines + (report.notes ?? []) + unenforced(report)
     }
@@ -40,7 +40,7 @@ enum StatusTable {
                 concerned[text, default: []].append(agent.name)
             }
         }
-        return order.map { "\($0) (\(concerned[$0, default: []].joined(separator: ", ")))" }
+        return order.map { "\($0) (\(concerned[$0, default: []].joined(separator: ", ")))".visible }
     }
 
     /// "trading HALTED since … by Ada: fat finger (RiskSentinel)", and what of it is not so everywhere.
@@ -53,7 +53,7 @@ enum StatusTable {
         if let by = status.by, !by.isEmpty { line += " by \(by)" }
         if let reason = status.reason, !reason.isEmpty { line += ": \(reason)" }
         line += " (\(status.agent)\(status.isCurrent ? "" : ", which is not there now"))"
-        return [line] + waiting(status)
+        return [line.visible] + waiting(status)
     }
 
     private static func waiting(_ status: TradingStatus) -> [String] {

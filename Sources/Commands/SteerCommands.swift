@@ -21,7 +21,7 @@ extension SocketOptions {
     func carryOut(_ command: ControlCommand) throws {
         var client = try client()
         let report = try client.call(command, as: CommandReport.self)
-        Terminal.say(report.message)
+        Terminal.say(report.message.visible)
     }
 }
 

@@ -1,3 +1,5 @@
+import Wire
+
 /// Columns of text, aligned; cut to the terminal's width where a column may shrink.
 package struct Table {
     package enum Alignment { case left, right }
@@ -21,8 +23,7 @@ package struct Table {
 
         package init(_ text: String, _ colour: Colour? = nil) {
             // One row is one line, whatever an agent put into its status text.
-            let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
-            self.text = isPlain ? text : String(text.map { $0.isNewline || $0 == "\t" ? " " : $0 })
+            self.text = text.visible
             self.colour = colour
         }
     }

@@ -40,7 +40,7 @@ extension SocketOptions {
         let result = try client.call(.trade(order))
         if json { return Terminal.say(result.text) }
         let report = try ControlClient.decode(result, as: TradingReport.self)
-        Terminal.say(report.message)
+        Terminal.say(report.message.visible)
     }
 }
 

@@ -38,10 +38,13 @@ final class Console {
     }
 
     func state(_ agent: String, from: AgentState, to: AgentState, reason: String) {
-        line("\(agent): \(from.rawValue) → \(paint(to))\(reason.isEmpty ? "" : " (\(reason))")")
+        print("\(agent.visible): \(from.rawValue) → \(paint(to))\(reason.isEmpty ? "" : " (\(reason.visible))")")
     }
 
-    func line(_ text: String) {
+    /// Names of files and words of manifests come in it: nothing of it steers the terminal.
+    func line(_ text: String) { print(text.visible) }
+
+    private func print(_ text: String) {
         guard !isQuiet else { return }
         var descriptor = pollfd(fd: own?.raw ?? output, events: Int16(POLLOUT), revents: 0)
         guard poll(&descriptor, 1, 0) == 1, descriptor.revents & Int16(POLLOUT) != 0 else { return }

@@ -72,10 +72,10 @@ import Wire
         guard let plan = read, fatal.isEmpty else {
             throw fail(PlanCheck.errors(read, fatal: fatal, found: found), Self.configurationExit)
         }
-        for entry in plan.overlooked { print("note: \(entry)") }
+        for entry in plan.overlooked { print("note: \(entry.description.visible)") }
         let errors = PlanCheck.fleetErrors(plan) + PlanCheck.agentErrors(plan)
         guard errors.isEmpty else { throw fail(errors, Self.configurationExit) }
-        print("\(file): \(plan.agents.count) agents, \(plan.graph.edges.count) wires, no errors")
+        print("\(file.visible): \(plan.agents.count) agents, \(plan.graph.edges.count) wires, no errors")
     }
 
     /// 0 when the run completed; 1, with the reason, when it did not.
@@ -94,7 +94,7 @@ import Wire
     }
 
     private func fail(_ messages: [String], _ code: Int32) -> ExitCode {
-        for message in messages { FileHandle.standardError.write(Data("supervisor: \(message)\n".utf8)) }
+        for message in messages { FileHandle.standardError.write(Data("supervisor: \(message.visible)\n".utf8)) }
         return ExitCode(code)
     }
 }

@@ -171,6 +171,19 @@ struct SeamTests {
 
 /// A terminal whose other end nobody reads.
 @Suite("Console") struct ConsoleTests {
+    @Test("what is told steers no terminal")
+    func isVisible() throws {
+        try withTemporaryDirectory { directory in
+            let file = try Descriptor.open("\(directory.path)/out", O_CREAT | O_WRONLY | O_APPEND)
+            let console = Console(output: file.raw)
+            console.line("a\u{1B}[2J\nb")
+            console.state("c\n", from: .starting, to: .failed, reason: "\u{9B}31m")
+            let lines = try String(contentsOfFile: "\(directory.path)/out", encoding: .utf8).split(separator: "\n")
+            #expect(
+                lines.map { String($0.dropFirst(13)) } == ["a\\u{1B}[2J\\nb", "c\\n: starting → failed (\\u{9B}31m)"])
+        }
+    }
+
     @Test("a terminal that stops reading is not waited for, and gets whole lines again when it reads on")
     func deafTerminal() throws {
         var (master, slave): (Int32, Int32) = (-1, -1)

@@ -42,6 +42,17 @@ import Wire
                 ])
     }
 
+    @Test func namesAndReasonsSteerNoTerminal() {
+        let report = StatusReport(
+            supervisor: Self.report.supervisor,
+            agents: [Self.agent("a\u{1B}[2J\nb", .failed, message: "executable \u{1B}]0;x\u{7}\nis missing")],
+            trading: nil)
+        let lines = StatusTable.lines(report, width: 200, colour: false)
+        #expect(lines.count == 4)
+        #expect(lines.allSatisfy { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 } })
+        #expect(lines[3] == "a\\u{1B}[2J\\nb: executable \\u{1B}]0;x\\u{7}\\nis missing")
+    }
+
     @Test func anEndThatNobodySawIsNotLeftOut() {
         let unseen = Wire.ExitStatus(cause: .exit, signal: nil, code: nil, at: "t", lastLog: [])
         #expect(StatusTable.exit(unseen) == "unknown")
@@ -153,7 +164,7 @@ import Wire
     }
 
     @Test func anAgentsWordsCannotBreakTheTable() {
-        #expect(Table.Cell("a\nb\tc\r\nd").text == "a b c d")
+        #expect(Table.Cell("a\nb\tc\r\nd").text == "a\\nb\\tc\\r\\nd")
     }
 
     @Test(
