@@ -68,7 +68,7 @@ extension Supervisor {
 
     /// What is to be asked before a configuration is put in force: those alone that would run with something new.
     func untried(in candidate: Candidate) -> [SettingsQuestion] {
-        fleet.untried(in: candidate.spec).compactMap { id in
+        fleet.untried(in: candidate.spec, sparing: candidate.spared).compactMap { id in
             candidate.plan[id.name].flatMap {
                 SettingsQuestion(
                     $0, in: candidate.plan, runDirectory: runDirectory.path, supervisor: inheritedEnvironment)

@@ -123,10 +123,13 @@ extension Supervisor {
         let stamps: [String: ExecutableStamp]
         let spec: FleetSpec
         let feedback: Set<Graph.Edge>
+        /// Agents of which nothing new was read.
+        let spared: Set<AgentID>
     }
 
     func candidate(
-        _ plan: Wire.FleetPlan, from record: ConfigurationRecord, _ stamps: [String: ExecutableStamp]
+        _ plan: Wire.FleetPlan, from record: ConfigurationRecord, _ stamps: [String: ExecutableStamp],
+        sparing spared: [String] = []
     ) throws(FleetSpecError) -> Candidate {
         let reading = try FleetSpec.reading(plan) { agent in
             LaunchFingerprint.of(
@@ -134,7 +137,8 @@ extension Supervisor {
                 stamp: stamps[agent.name])
         }
         return Candidate(
-            plan: plan, record: record, stamps: stamps, spec: reading.spec, feedback: reading.feedback)
+            plan: plan, record: record, stamps: stamps, spec: reading.spec, feedback: reading.feedback,
+            spared: Set(spared.map { AgentID($0) }))
     }
 
     /// Reads the configuration again, and asks the agents that have changed. Any error: nothing changes, and whoever asked
@@ -186,7 +190,7 @@ extension Supervisor {
             dropIns.record = next.record
             dropIns.stamps = next.stamps
             keepConfiguration(next)
-            submit(.reload(commands.register(request, agent: nil), next.spec))
+            submit(.reload(commands.register(request, agent: nil), next.spec, sparing: next.spared))
             sockets.close(exceptFor: agents.values.map(\.wiring))
         } catch {
             (plan, feedback) = previous

@@ -236,7 +236,7 @@ extension Supervisor {
         guard let accepted else { return }
         guard
             accepted.plan.agents != plan.agents || accepted.stamps != dropIns.stamps
-                || !fleet.untried(in: accepted.spec).isEmpty
+                || !fleet.untried(in: accepted.spec, sparing: accepted.spared).isEmpty
         else {
             dropIns.record = accepted.record
             plan.overlooked = accepted.plan.overlooked
@@ -260,7 +260,7 @@ extension Supervisor {
             let stamps = ExecutableStamp.all(of: next)
                 .merging(dropIns.stamps.filter { untouched.contains($0.key) }) { $1 }
             do {
-                return .success(try candidate(next, from: record, stamps))
+                return .success(try candidate(next, from: record, stamps, sparing: untouched))
             } catch {
                 return .failure(Reason(description: "\(error)"))
             }

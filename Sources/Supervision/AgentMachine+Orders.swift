@@ -195,9 +195,9 @@ extension AgentMachine {
     /// Takes the new specification.
     ///
     /// - Returns: whether a new process (or a fresh start) comes of it.
-    mutating func adjust(to newer: AgentSpec, _ turn: inout Turn) -> Bool {
+    mutating func adjust(to newer: AgentSpec, isSpared: Bool, _ turn: inout Turn) -> Bool {
         let older = spec
-        let isChanged = needsNewProcess(for: newer)
+        let isChanged = needsNewProcess(for: newer, isSpared: isSpared)
         spec = newer
         if isChanged { hasExecuted = false }
         if older.enabled != newer.enabled {

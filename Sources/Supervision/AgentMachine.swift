@@ -166,10 +166,11 @@ struct AgentMachine: Sendable {
         answer(.up, .done, &turn)
     }
 
-    /// Whether the present process (or its last one) must be replaced to follow `newer`.
-    func needsNewProcess(for newer: AgentSpec) -> Bool {
+    /// Whether the present process (or its last one) must be replaced to follow `newer`. `isSpared`: if that is more than it
+    /// is behind already.
+    func needsNewProcess(for newer: AgentSpec, isSpared: Bool) -> Bool {
         var present = spec
-        if let inheritedFingerprint { present.launchFingerprint = inheritedFingerprint }
+        if let inheritedFingerprint, !isSpared { present.launchFingerprint = inheritedFingerprint }
         return present.needsNewProcess(for: newer)
     }
 

@@ -37,7 +37,9 @@ extension Fleet {
         return .backoff(until: until, .restart)
     }
 
-    mutating func reload(_ command: CommandID, _ fleet: FleetSpec, _ turn: inout Turn) {
+    mutating func reload(
+        _ command: CommandID, _ fleet: FleetSpec, sparing spared: Set<AgentID>, _ turn: inout Turn
+    ) {
         if case .stopping = phase {
             turn.effects.append(.reply(command, .refused(.shuttingDown)))
             return
@@ -60,7 +62,7 @@ extension Fleet {
                 continue
             }
             isTaken[known] = true
-            new.append(adjusted(old[known], to: spec, &summary, &turn))
+            new.append(adjusted(old[known], to: spec, isSpared: spared.contains(spec.id), &summary, &turn))
         }
         for slot in old.indices where !isTaken[slot] {
             if !old[slot].isRemoved {
@@ -79,12 +81,15 @@ extension Fleet {
     /// Agents that a reload to `fleet` would start with something they have not run with: newcomers, those that need a new
     /// process, and those that could not or should not run before. Whoever has a fault that is known already is not
     /// among them.
-    public func untried(in fleet: FleetSpec) -> [AgentID] {
+    ///
+    /// - Parameter spared: as the reload will be told.
+    public func untried(in fleet: FleetSpec, sparing spared: Set<AgentID> = []) -> [AgentID] {
         fleet.agents.filter { spec in
             guard spec.isRunnable else { return false }
             guard let slot = index[spec.id], !slots[slot].isRemoved else { return true }
             let old = slots[slot].machine
-            return old.needsNewProcess(for: spec) || (spec.enabled && !old.spec.enabled)
+            return old.needsNewProcess(for: spec, isSpared: spared.contains(spec.id))
+                || (spec.enabled && !old.spec.enabled)
         }.map(\.id)
     }
 
@@ -96,7 +101,7 @@ extension Fleet {
     }
 
     private func adjusted(
-        _ slot: Slot, to spec: AgentSpec, _ summary: inout ReloadSummary, _ turn: inout Turn
+        _ slot: Slot, to spec: AgentSpec, isSpared: Bool, _ summary: inout ReloadSummary, _ turn: inout Turn
     ) -> Slot {
         var slot = slot
         if slot.machine.spec.group != spec.group { slot.regroup = .none }
@@ -104,8 +109,8 @@ extension Fleet {
             slot.isRemoved = false
             slot.machine.unremove(spec, &turn)
             summary.added.append(spec.id)
-        } else if slot.machine.spec != spec || slot.machine.needsNewProcess(for: spec) {
-            let isRelaunched = slot.machine.adjust(to: spec, &turn)
+        } else if slot.machine.spec != spec || slot.machine.needsNewProcess(for: spec, isSpared: isSpared) {
+            let isRelaunched = slot.machine.adjust(to: spec, isSpared: isSpared, &turn)
             if isRelaunched { summary.relaunched.append(spec.id) } else { summary.adjusted.append(spec.id) }
         }
         return slot

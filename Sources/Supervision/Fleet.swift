@@ -128,7 +128,7 @@ public struct Fleet: Sendable {
         case .start(let command, let id): operate(command, id, &turn) { $0.start(command, &$1) }
         case .stop(let command, let id): stop(command, id, &turn)
         case .restart(let command, let id): operate(command, id, &turn) { $0.restart(command, &$1) }
-        case .reload(let command, let spec): reload(command, spec, &turn)
+        case .reload(let command, let spec, let spared): reload(command, spec, sparing: spared, &turn)
         case .shutdown(let command, let isUrgent): shutdown(command, isUrgent: isUrgent, &turn)
         }
         return nil
@@ -240,7 +240,8 @@ public struct Fleet: Sendable {
 
     private func refuseAfterEnd(_ event: FleetEvent, _ turn: inout Turn) {
         switch event {
-        case .start(let command, _), .stop(let command, _), .restart(let command, _), .reload(let command, _):
+        case .start(let command, _), .stop(let command, _), .restart(let command, _),
+            .reload(let command, _, _):
             turn.effects.append(.reply(command, .refused(.shuttingDown)))
         case .shutdown(let command?, _): turn.effects.append(.reply(command, .done))
         default: break

@@ -46,8 +46,9 @@ public enum FleetEvent: Sendable {
     case stop(CommandID, AgentID)
     /// Replied when a new incarnation is running, or has failed to. Starts an agent that is not running.
     case restart(CommandID, AgentID)
-    /// Replaces the configuration. Replied at once: the changes follow as transitions.
-    case reload(CommandID, FleetSpec)
+    /// Replaces the configuration. Replied at once: the changes follow as transitions. `sparing`: agents of which nothing
+    /// new was read; one of them that was taken over, and is behind its specification, runs on.
+    case reload(CommandID, FleetSpec, sparing: Set<AgentID> = [])
     /// Stops everything, producers first. Replied when all is down. `urgent`: kills everything at once instead; also
     /// hurries a shutdown that is under way. Without a command id (SIGTERM) there is no reply.
     case shutdown(CommandID?, urgent: Bool)

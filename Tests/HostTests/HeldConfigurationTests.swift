@@ -197,6 +197,12 @@ import Wire
         try rig.start()
         let same = try rig.waitFor("good", .running)
         #expect(same.pid == good.pid && same.changed == true)
+        // A drop-in that comes does not drag it in.
+        try rig.agent("other", SupervisorRig.sleeper)
+        try rig.wait("the other runs") {
+            try rig.status().agents.contains { $0.name == "other" && $0.state == .running }
+        }
+        #expect(try rig.agent("good").pid == good.pid && rig.agent("good").changed == true)
         #expect(try rig.call(.reload).report(CommandReport.self).message == "relaunched good")
         #expect(try rig.waitFor("good", .running, incarnation: 2).changed == nil)
         #expect(try rig.stop() == 0)
