@@ -128,7 +128,9 @@ final class LogFile {
             size = 0
             return
         }
-        for number in stride(from: files - 2, through: 1, by: -1) {
+        // Up to the first number that is free: a kill between two renames leaves one, which the next rotation fills.
+        let free = (1..<files - 1).first { access("\(path).\($0)", F_OK) == -1 } ?? files - 1
+        for number in stride(from: free - 1, through: 1, by: -1) {
             _ = rename("\(path).\(number)", "\(path).\(number + 1)")
         }
         try check(rename(path, "\(path).1"), "rename", path)
@@ -136,20 +138,24 @@ final class LogFile {
         try openIfNeeded()
     }
 
+    /// Numbers that can be missing among the files: the newest, or one that a rotation which was cut off has left.
+    static let maxGaps = 1
+
     /// The last lines of the file and its predecessors, oldest first, at most `maxBytes` of them read.
     static func tail(path: String, lines wanted: Int, maxBytes: Int = 4 * 1024 * 1024) -> [[UInt8]] {
         var found: [[UInt8]] = []
         var budget = maxBytes
         var number = 0
-        while found.count < wanted, budget > 0 {
+        var gaps = 0
+        while found.count < wanted, budget > 0, gaps <= maxGaps {
             let name = number == 0 ? path : "\(path).\(number)"
+            number += 1
             guard let chunk = end(of: name, atMost: budget) else {
-                if number == 0 { number += 1; continue }
-                break
+                gaps += 1
+                continue
             }
             budget -= chunk.count
             found = chunk.split(separator: 10).suffix(wanted - found.count).map(Array.init) + found
-            number += 1
         }
         return found
     }

@@ -78,6 +78,24 @@ struct LogFileTests {
         }
     }
 
+    @Test("a rotation that was cut off hides no line, and the next one fills its gap")
+    func rotationCutOff() throws {
+        try withTemporaryDirectory { directory in
+            let log = LogFile(path: "\(directory.path)/A.log", maxBytes: 10, files: 5)
+            for word in ["one", "two", "three", "four"] { _ = log.write(Array("line \(word)\n".utf8), lines: 1) }
+            func tail() -> [String] {
+                LogFile.tail(path: log.path, lines: 9).map { String(decoding: $0, as: UTF8.self) }
+            }
+            #expect(tail() == ["line one", "line two", "line three", "line four"])
+            // Killed between the renames of .2 and of .1.
+            #expect(rename("\(log.path).3", "\(log.path).4") == 0 && rename("\(log.path).2", "\(log.path).3") == 0)
+            #expect(tail() == ["line one", "line two", "line three", "line four"])
+            _ = log.write(Array("line five\n".utf8), lines: 1)
+            #expect(access("\(log.path).2", F_OK) == 0)
+            #expect(tail() == ["line one", "line two", "line three", "line four", "line five"])
+        }
+    }
+
     @Test func aDeletedFileIsBegunAnew() throws {
         try withTemporaryDirectory { directory in
             let log = LogFile(path: "\(directory.path)/A.log", maxBytes: 1000, files: 2)

@@ -32,10 +32,11 @@ import Wire
     private func written(_ rig: SupervisorRig, _ agent: String) -> [String] {
         let path = "\(rig.path)/run/logs/\(agent).log"
         var files: [String] = []
+        var gaps = 0
         for number in 0... {
             let name = number == 0 ? path : "\(path).\(number)"
-            guard let text = try? String(contentsOfFile: name, encoding: .utf8) else { break }
-            files.append(text)
+            if let text = try? String(contentsOfFile: name, encoding: .utf8) { files.append(text) } else { gaps += 1 }
+            if gaps > LogFile.maxGaps { break }
         }
         return files.reversed().joined().split(separator: "\n").compactMap { line in
             line.range(of: " out ").map { String(line[$0.upperBound...]) }
