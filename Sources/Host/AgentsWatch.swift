@@ -23,6 +23,10 @@ final class AgentsWatch {
     private let loop: EventLoop
     private var kernel: DirectoryWatch!
     private var places: [Int32: Place] = [:]
+    private var watches: [Place: Int32] = [:]
+    /// The folders by whose names the directory is found: the one that holds it, and those of links on the way to it.
+    private var guards: DirectoryWatch!
+    private var guarded: [Int32: [String: Bool]] = [:]
     private var isClosed = false
     private var lookAgain: EventLoop.Timer?
     /// Program path → entries whose agents run it.
@@ -43,6 +47,9 @@ final class AgentsWatch {
         self.matters = matters
         self.complain = complain
         kernel = try DirectoryWatch(loop: loop) { [weak self] in self?.happened($0) }
+        guards = try DirectoryWatch(loop: loop, mask: DirectoryWatch.namesMask) { [weak self] in
+            self?.happenedOnTheWay($0)
+        }
         watchAll()
     }
 
@@ -50,6 +57,13 @@ final class AgentsWatch {
         isClosed = true
         if let lookAgain { loop.cancel(lookAgain) }
         kernel.close()
+        guards.close()
+    }
+
+    /// After a reload: what is in the place of each folder now is what is watched, and these agents' programs.
+    func rearm(_ agents: [AgentPlan]) {
+        watchAll()
+        follow(agents)
     }
 
     /// Follows the programs of these agents, wherever they are.
@@ -60,7 +74,7 @@ final class AgentsWatch {
         }
         for folder in Set(programs.keys.map { ($0 as NSString).deletingLastPathComponent }) {
             let place = Place.programs(folder)
-            if folder != directory, !places.values.contains(place), !isEntry(folder) { watch(folder, place) }
+            if folder != directory, !isEntry(folder) { watch(folder, place) }
         }
     }
 
@@ -68,20 +82,31 @@ final class AgentsWatch {
     private func isEntry(_ folder: String) -> Bool { (folder as NSString).deletingLastPathComponent == directory }
 
     private func watchAll() {
+        watchTheWay()
         guard watch(directory, .directory) else { return lookLater() }
         do throws(ConfigurationSourceError) {
             for entry in try HostConfigurationSource().entries(ofDirectory: directory)
             where entry.kind == .directory && !TemporaryNames.contains(entry.name) {
                 watch("\(directory)/\(entry.name)", .entry(entry.name))
             }
-        } catch { lookLater() }
+        } catch {
+            // It goes at this moment, and that is told.
+        }
     }
 
     @discardableResult
     private func watch(_ path: String, _ place: Place) -> Bool {
-        guard places.count < Self.maxWatches else { return incomplete("more than \(Self.maxWatches) folders") }
+        guard places.count < Self.maxWatches || watches[place] != nil else {
+            return incomplete("more than \(Self.maxWatches) folders")
+        }
         do {
-            places[try kernel.add(path)] = place
+            let watch = try kernel.add(path)
+            if let before = watches.updateValue(watch, forKey: place), before != watch, places[before] == place {
+                // Another folder is in its place.
+                places[before] = nil
+                kernel.remove(before)
+            }
+            places[watch] = place
             return true
         } catch let error as PosixError where error.code == ENOSPC || error.code == ENOMEM {
             return incomplete("\(error) (sysctl fs.inotify.max_user_watches)")
@@ -104,8 +129,9 @@ final class AgentsWatch {
         }
         guard let place = places[happening.watch] else { return }
         if happening.has(IN_IGNORED) {
-            places[happening.watch] = nil
-            if place == .directory { lookLater() }
+            // Removed, or unmounted with all that was in it.
+            forget(place)
+            if place == .directory { lost() }
             return
         }
         switch place {
@@ -133,23 +159,68 @@ final class AgentsWatch {
         return .touched(entry: entry)
     }
 
-    /// The directory itself went: nothing is stopped for that; it is looked for until it is back.
-    private func lost() {
-        for (watch, place) in places where place == .directory {
-            places[watch] = nil
-            kernel.remove(watch)
-        }
-        complain("\(directory) is gone; nothing is stopped, and nothing new is seen until it is back")
-        lookLater()
+    private func forget(_ place: Place) {
+        guard let watch = watches.removeValue(forKey: place), places[watch] == place else { return }
+        places[watch] = nil
+        kernel.remove(watch)
     }
 
-    private func lookLater() {
+    /// The directory itself went: nothing is stopped for that; it is looked for until it is back.
+    private func lost() {
+        forget(.directory)
+        complain("\(directory) is gone; nothing is stopped, and nothing new is seen until it is back")
+        receive(.lost)
+        // A mount that went, a directory that was moved onto it: another one is there already.
+        lookLater(afterMs: 0)
+    }
+
+    private func lookLater(afterMs: Int64 = AgentsWatch.lookAgainMs) {
         guard !isClosed, lookAgain == nil else { return }
-        lookAgain = loop.schedule(afterMs: Self.lookAgainMs) { [weak self] in
+        lookAgain = loop.schedule(afterMs: afterMs) { [weak self] in
             guard let self else { return }
             lookAgain = nil
-            watchAll()
-            if places.values.contains(.directory) { receive(.overflow) }
+            if watches[.directory] == nil { recheck(isSwap: false) }
         }
+    }
+
+    // MARK: - The way to the directory
+
+    private func watchTheWay() {
+        var names: [Int32: [String: Bool]] = [:]
+        for step in PathSteps.of(directory) {
+            guard let watch = try? guards.add(step.folder) else { continue }
+            names[watch, default: [:]][step.name] = step.isLink
+        }
+        for watch in guarded.keys where names[watch] == nil { guards.remove(watch) }
+        guarded = names
+    }
+
+    private func happenedOnTheWay(_ happening: DirectoryWatch.Happening) {
+        if happening.has(IN_Q_OVERFLOW) { return recheck(isSwap: false) }
+        if happening.has(IN_IGNORED) {
+            guarded[happening.watch] = nil
+        } else if happening.has(IN_DELETE_SELF, IN_MOVE_SELF) {
+            recheck(isSwap: false)
+        } else if let wasLink = guarded[happening.watch]?[happening.name] {
+            watchTheWay()
+            // One that was removed and made anew is swapped too.
+            recheck(isSwap: wasLink || guarded[happening.watch]?[happening.name] == true)
+        }
+    }
+
+    /// Whether another directory is found by its path than before.
+    private func recheck(isSwap: Bool) {
+        let before = watches[.directory]
+        let now = try? kernel.add(directory)
+        watchTheWay()
+        if let before, now == before { return }
+        guard now != nil else { return before == nil ? lookLater() : lost() }
+        watchAll()
+        guard watches[.directory] != nil else { return }
+        let rest = Int(DropInWatch.regrowthRest.seconds)
+        complain(
+            (isSwap ? "\(directory) is another directory now" : "\(directory) is there again")
+                + "; what is missing in it counts when it has been left alone for \(rest) s, or at `agentctl reload`")
+        receive(isSwap ? .swapped : .back)
     }
 }

@@ -18,13 +18,18 @@ final class DirectoryWatch {
     static let mask = UInt32(
         IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF
             | IN_MOVE_SELF | IN_EXCL_UNLINK)
+    /// Only what names are in the folder.
+    static let namesMask = UInt32(
+        IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF)
 
     private let descriptor: Descriptor
+    private let mask: UInt32
     private let loop: EventLoop
     private var source: EventLoop.Source?
     private let receive: (Happening) -> Void
 
-    init(loop: EventLoop, receive: @escaping (Happening) -> Void) throws {
+    init(loop: EventLoop, mask: UInt32 = DirectoryWatch.mask, receive: @escaping (Happening) -> Void) throws {
+        self.mask = mask
         self.loop = loop
         self.receive = receive
         descriptor = Descriptor(try check(inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC)), "inotify_init1"))
@@ -32,8 +37,9 @@ final class DirectoryWatch {
     }
 
     /// Watches a folder; the same folder twice is the same watch.
-    func add(_ path: String, _ mask: UInt32 = DirectoryWatch.mask) throws -> Int32 {
-        try check(inotify_add_watch(descriptor.raw, path, mask | UInt32(IN_ONLYDIR)), "inotify_add_watch", path)
+    func add(_ path: String, _ mask: UInt32? = nil) throws -> Int32 {
+        let mask = mask ?? self.mask
+        return try check(inotify_add_watch(descriptor.raw, path, mask | UInt32(IN_ONLYDIR)), "inotify_add_watch", path)
     }
 
     func remove(_ watch: Int32) { _ = inotify_rm_watch(descriptor.raw, watch) }

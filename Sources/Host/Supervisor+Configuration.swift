@@ -176,6 +176,7 @@ extension Supervisor {
             dropIns.refused = [:]
             dropIns.changed = []
             dropIns.note = nil
+            dropIns.watch.endRegrowth()
         }
     }
 
@@ -211,7 +212,7 @@ extension Supervisor {
             dropIns.watch = DropInWatch(settle: .milliseconds(Int64(now.watch.settleMs)))
             return beginWatching()
         }
-        dropIns.kernel?.follow(plan.agents)
+        dropIns.kernel?.rearm(plan.agents)
     }
 
     func refuse(_ request: CommandTable.Pending, _ errors: [String], _ code: ControlErrorCode) {

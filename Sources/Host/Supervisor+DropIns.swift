@@ -40,7 +40,7 @@ extension Supervisor {
 
     /// What has changed while no supervisor lived is found as what changes now.
     func lookAtEverything() {
-        _ = noteChanges(of: plan.agents)
+        _ = noteChanges(of: plan.agents, areTaken: plan.configuration.watch.restartsChanged)
         if plan.configuration.watch.isEnabled { noteDropIn(.overflow) }
     }
 
@@ -112,11 +112,13 @@ extension Supervisor {
                 continue
             }
             guard present.contains(entry) else {
-                fresh.insert(entry)
+                // The directory was lost: what is missing may still come back.
+                if !dropIns.watch.isRegrowing { fresh.insert(entry) }
                 continue
             }
-            let isChanged = noteChanges(of: agents)
-            if agents.contains(where: isAiling) || (isChanged && plan.configuration.watch.restartsChanged) {
+            let isTaken = plan.configuration.watch.restartsChanged || settled.isSwapped
+            let isChanged = noteChanges(of: agents, areTaken: isTaken)
+            if agents.contains(where: isAiling) || (isChanged && isTaken) {
                 fresh.insert(entry)
             } else if !isChanged {
                 // It is again what runs.
@@ -128,7 +130,7 @@ extension Supervisor {
     }
 
     /// Notes whether these agents would be others if they were started from the disk.
-    private func noteChanges(of agents: [AgentPlan]) -> Bool {
+    private func noteChanges(of agents: [AgentPlan], areTaken: Bool) -> Bool {
         var isAny = false
         for agent in agents {
             let stamp = ExecutableStamp(of: agent.executablePath)
@@ -139,9 +141,7 @@ extension Supervisor {
             isAny = isAny || isChanged
             if !isChanged {
                 dropIns.changed.remove(agent.name)
-            } else if dropIns.changed.insert(agent.name).inserted, !isAiling(agent),
-                !plan.configuration.watch.restartsChanged
-            {
+            } else if dropIns.changed.insert(agent.name).inserted, !isAiling(agent), !areTaken {
                 tell(
                     dropIn: "\(agent.name) has changed on disk; `agentctl reload` takes it over", agent: agent.name)
             }

@@ -36,6 +36,7 @@ public struct ConfigurationTurns<Asker> {
     public mutating func look(at more: DropInWatch.Settled) {
         settled.entries.formUnion(more.entries)
         settled.isEverything = settled.isEverything || more.isEverything
+        settled.isSwapped = settled.isSwapped || more.isSwapped
     }
 
     /// The next turn; nil: one is under way, or nobody wants any. Operators go first.

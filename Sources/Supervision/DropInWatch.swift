@@ -9,6 +9,9 @@ import Wire
 ///
 /// What was lost (an overflow of the kernel's queue, more entries than ``maxEntries`` at once) becomes one look at
 /// everything.
+///
+/// A directory that went and is there again grows again, one copy after another: what is missing in it does not count
+/// before nothing has come or changed for ``regrowthRest``, or an operator has it read.
 public struct DropInWatch: Sendable {
     public enum Change: Hashable, Sendable {
         /// Something appeared, went, was renamed, or had its mode changed.
@@ -19,6 +22,12 @@ public struct DropInWatch: Sendable {
         case closed(entry: String, file: String)
         /// Changes were lost.
         case overflow
+        /// The directory itself is gone.
+        case lost
+        /// A directory is in its place again.
+        case back
+        /// A link to the directory points to another one now, which is to be taken over as a whole.
+        case swapped
     }
 
     /// What is to be looked at now.
@@ -26,6 +35,8 @@ public struct DropInWatch: Sendable {
         public var entries: Set<String> = []
         /// Everything, because it is not known what has changed.
         public var isEverything = false
+        /// What has changed is taken over also where changes are not by themselves: somebody has swapped the directory.
+        public var isSwapped = false
 
         public var isEmpty: Bool { entries.isEmpty && !isEverything }
     }
@@ -37,6 +48,9 @@ public struct DropInWatch: Sendable {
     /// After this an entry that never comes to rest is looked at as it is.
     public static let longestHold = Nanoseconds.seconds(60)
 
+    /// How long a directory that came back must be left alone before what is missing in it counts.
+    public static let regrowthRest = Nanoseconds.seconds(30)
+
     private struct Entry: Sendable {
         var since: Instant
         var last: Instant
@@ -47,13 +61,25 @@ public struct DropInWatch: Sendable {
     private var entries: [String: Entry] = [:]
     /// Since when everything is in doubt.
     private var doubt: Entry?
+    private var isSwapped = false
+    /// It was lost, and the last change since it is back; nil in there: it is not back.
+    private var regrowth: Instant??
+
+    /// What is missing does not count.
+    public var isRegrowing: Bool { regrowth != nil }
 
     public init(settle: Nanoseconds) {
         self.settle = settle
     }
 
     public mutating func note(_ change: Change, at now: Instant) {
+        if case .some(.some) = regrowth { regrowth = .some(now) }
         switch change {
+        case .lost: regrowth = .some(nil)
+        case .back, .swapped:
+            isSwapped = isSwapped || change == .swapped
+            regrowth = .some(now)
+            overflow(now)
         case .touched(let entry): amend(entry, now) { _ in }
         case .written(let entry, let file):
             amend(entry, now) { entry in
@@ -81,7 +107,7 @@ public struct DropInWatch: Sendable {
     /// When to call ``take(at:)``; nil: nothing is unsettled.
     public var deadline: Instant? {
         let single = entries.values.map(due).min()
-        return [single, doubt.map(due)].compactMap { $0 }.min()
+        return [single, doubt.map(due), regrown].compactMap { $0 }.min()
     }
 
     /// What has settled by `now`, once.
@@ -89,7 +115,13 @@ public struct DropInWatch: Sendable {
         var settled = Settled()
         if let doubt, due(doubt) <= now {
             settled.isEverything = true
+            settled.isSwapped = isSwapped
+            isSwapped = false
             self.doubt = nil
+        }
+        if let regrown, regrown <= now {
+            settled.isEverything = true
+            regrowth = nil
         }
         // What was changed at nearly the same moment belongs together: one look, so that removals go in order.
         let isAnyDue = entries.values.contains { due($0) <= now }
@@ -101,10 +133,17 @@ public struct DropInWatch: Sendable {
         return settled
     }
 
+    private var regrown: Instant? { regrowth.flatMap { $0 }.map { $0 + Self.regrowthRest } }
+
+    /// An operator has had everything read: what is missing is missing.
+    public mutating func endRegrowth() { regrowth = nil }
+
     /// A reload has just looked at everything.
     public mutating func forgetAll() {
         entries.removeAll()
         doubt = nil
+        regrowth = nil
+        isSwapped = false
     }
 
     private func due(_ entry: Entry) -> Instant {

@@ -240,6 +240,77 @@ struct DropInTests {
         try undisturbed(rig)
     }
 
+    @Test func whatIsMissingInANewDirectoryIsNotStoppedBeforeAnOperatorSaysSo() throws {
+        let rig = try rig()
+        try rig.agent("Second", SupervisorRig.sleeper)
+        try wait(rig, "Second", .running)
+        rename("\(rig.path)/agents", "\(rig.path)/old")
+        try rig.wait("the loss is told") { try !events(rig, "is gone; nothing is stopped").isEmpty }
+        mkdir("\(rig.path)/agents", 0o755)
+        try rig.wait("the return is told") { try !events(rig, "is there again").isEmpty }
+        // What comes is taken; a look at what has come has seen that the others are missing.
+        try rig.agent("Late", SupervisorRig.sleeper, manifest: "")
+        try wait(rig, "Late", .running)
+        rename("\(rig.path)/old/Well", "\(rig.path)/agents/Well")
+        try rig.agent("Later", SupervisorRig.sleeper)
+        try wait(rig, "Later", .running)
+        #expect(try rig.agent("Second").state == .running && rig.agent("Second").incarnation == 1)
+        _ = try rig.call(.reload)
+        try wait(rig, "Second", nil)
+        try undisturbed(rig)
+    }
+
+    /// Releases side by side, and a link that points to the one in force.
+    @Test(arguments: ["agents", "current/agents"])
+    func aLinkThatIsSwappedIsADeployment(_ link: String) throws {
+        let rig = try SupervisorRig()
+        try rig.write(
+            "supervisor.json", #"{ "runDirectory": "run", "agentsDirectory": "\#(link)", \#(Self.quick) }"#)
+        let inside = link == "agents" ? "" : "/agents"
+        let linkPath = "\(rig.path)/\(link.split(separator: "/")[0])"
+        try FileManager.default.removeItem(atPath: "\(rig.path)/agents")
+        for release in ["rel1", "rel2"] {
+            try FileManager.default.createDirectory(
+                atPath: "\(rig.path)/\(release)\(inside)", withIntermediateDirectories: true)
+            try rig.write("\(release)\(inside)/Changing", SupervisorRig.sleeper + "# \(release)\n", mode: 0o755)
+        }
+        try rig.write("rel1\(inside)/Well", SupervisorRig.sleeper, mode: 0o755)
+        Glibc.link("\(rig.path)/rel1\(inside)/Well", "\(rig.path)/rel2\(inside)/Well")
+        try rig.write("rel2\(inside)/New", SupervisorRig.sleeper, mode: 0o755)
+        symlink("rel1", linkPath)
+        try rig.start()
+        for name in ["Well", "Changing"] { try wait(rig, name, .running) }
+        symlink("rel2", "\(linkPath).new")
+        rename("\(linkPath).new", linkPath)
+        try wait(rig, "New", .running)
+        _ = try rig.waitFor("Changing", .running, incarnation: 2)
+        // What comes into the new one is noticed.
+        try rig.write("rel2\(inside)/Later", SupervisorRig.sleeper, mode: 0o755)
+        try wait(rig, "Later", .running)
+        try undisturbed(rig)
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "only root mounts"))
+    func aReloadWatchesWhatIsMountedInTheDirectorysPlace() throws {
+        let rig = try rig()
+        let agents = "\(rig.path)/agents"
+        guard mount("none", agents, "tmpfs", 0, nil) == 0 else { return }
+        defer { umount2(agents, Int32(MNT_DETACH)) }
+        try rig.agent("Mounted", SupervisorRig.sleeper)
+        try rig.agent("Well", SupervisorRig.sleeper)
+        _ = try rig.call(.reload)
+        _ = try rig.waitFor("Mounted", .running)
+        try rig.agent("Later", SupervisorRig.sleeper)
+        try wait(rig, "Later", .running)
+        umount2(agents, Int32(MNT_DETACH))
+        // What was under it all the time is watched again.
+        _ = try rig.call(.reload)
+        try wait(rig, "Mounted", nil)
+        try rig.agent("Last", SupervisorRig.sleeper)
+        try wait(rig, "Last", .running)
+        #expect(try rig.stop() == 0)
+    }
+
     /// Each is refused as a whole, with its reason, and changes nothing, whatever else has changed with it.
     @Test func noFaultyReloadChangesAnything() throws {
         let rig = try rig(#""watch": { "enabled": false }"#)

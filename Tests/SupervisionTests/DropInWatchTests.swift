@@ -84,4 +84,39 @@ import Wire
         watch.forgetAll()
         #expect(watch.deadline == nil)
     }
+
+    @Test func afterALossAbsencesCountOnlyAfterALongRest() {
+        let rest = DropInWatch.regrowthRest.count / 1_000_000
+        var watch = DropInWatch(settle: Self.settle)
+        watch.note(.touched(entry: "A"), at: at(0))
+        watch.note(.lost, at: at(100))
+        #expect(watch.isRegrowing)
+        #expect(watch.take(at: at(500)).entries == ["A"] && watch.deadline == nil, "nothing is to be seen there")
+        watch.note(.back, at: at(10_000))
+        #expect(watch.take(at: at(10_500)) == DropInWatch.Settled(isEverything: true) && watch.isRegrowing)
+        // Copied back one by one: each is looked at, and the rest begins anew.
+        watch.note(.touched(entry: "B"), at: at(30_000))
+        #expect(watch.take(at: at(30_500)).entries == ["B"] && watch.isRegrowing)
+        #expect(watch.deadline == at(30_000 + rest))
+        #expect(watch.take(at: at(29_999 + rest)).isEmpty)
+        #expect(watch.take(at: at(30_000 + rest)) == DropInWatch.Settled(isEverything: true))
+        #expect(!watch.isRegrowing && watch.deadline == nil)
+    }
+
+    @Test func anOperatorEndsTheRest() {
+        var watch = DropInWatch(settle: Self.settle)
+        watch.note(.back, at: at(0))
+        watch.endRegrowth()
+        #expect(!watch.isRegrowing && watch.deadline == at(500))
+    }
+
+    @Test func anotherDirectoryInItsPlaceIsTakenOverAsAWhole() {
+        var watch = DropInWatch(settle: Self.settle)
+        watch.note(.swapped, at: at(0))
+        watch.note(.overflow, at: at(100))
+        #expect(watch.isRegrowing, "it may still be filled")
+        #expect(watch.take(at: at(600)) == DropInWatch.Settled(isEverything: true, isSwapped: true))
+        watch.note(.overflow, at: at(700))
+        #expect(watch.take(at: at(1_200)) == DropInWatch.Settled(isEverything: true))
+    }
 }
