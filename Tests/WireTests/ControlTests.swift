@@ -288,7 +288,9 @@ import Testing
 
     @Test func notifyLimits() {
         #expect(NotifyMessage(datagram: "".utf8) == nil)
-        #expect(NotifyMessage(datagram: [0x52, 0xFF]) == nil)
+        let broken = NotifyMessage(
+            datagram: Array("READY=1\nSTATUS=caf".utf8) + [0xE9, 0x0A] + Array("WATCHDOG=1".utf8))
+        #expect(broken?.ready == true && broken?.watchdog == true && broken?.status == "caf\u{FFFD}")
         #expect(NotifyMessage(datagram: [UInt8](repeating: 0x41, count: Limits.maxNotifyBytes + 1)) == nil)
         let long = NotifyMessage(datagram: ("STATUS=\u{1}\u{1B}" + String(repeating: "é", count: 400)).utf8)
         #expect(long?.status?.utf8.count == NotifyMessage.maxStatusBytes)

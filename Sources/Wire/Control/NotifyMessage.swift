@@ -22,12 +22,11 @@ public struct NotifyMessage: Sendable, Hashable {
 
     public init() {}
 
-    /// nil for an empty, oversized or non-UTF-8 datagram. Lines that can't be read are skipped: an agent's slip
-    /// must not cost it the rest of the message.
+    /// nil for an empty or oversized datagram. What is not UTF-8 becomes U+FFFD, and lines that can't be read are skipped: an
+    /// agent's slip must not cost it the rest of the message.
     public init?(datagram: some Collection<UInt8>) {
-        guard !datagram.isEmpty, datagram.count <= Self.maxBytes,
-            let text = String(validating: datagram, as: UTF8.self)
-        else { return nil }
+        guard !datagram.isEmpty, datagram.count <= Self.maxBytes else { return nil }
+        let text = String(decoding: datagram, as: UTF8.self)
         self.init()
         for line in text.split(separator: "\n") {
             guard let equals = line.firstIndex(of: "=") else { continue }
