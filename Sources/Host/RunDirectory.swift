@@ -10,6 +10,7 @@ import Wire
 /// control.sock        JSON-RPC                 notify.sock   sd_notify datagrams
 /// link.sock           supervisor link          keyring       keys of risk and venue agents
 /// cgroups             branches of the control groups in use      keeper.sock   what the launcher keeps
+/// configuration       the one in force, as it was read
 /// w/                  sockets of the wires     logs/         NAME.log, NAME.log.1, …
 /// operator/           journal of operators' commands
 /// agents/NAME/        out.fifo, err.fifo, out.spool, err.spool, incarnation, life, exits/; of SDK agents stats, journal/, trace

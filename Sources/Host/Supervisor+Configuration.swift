@@ -7,7 +7,7 @@ import Wire
 extension Supervisor {
     /// Makes or updates what the shell holds for each configured agent. One that it can't hold fails alone, and is
     /// tried again when it is to start.
-    func installAgents(again: AgentID? = nil) throws {
+    func installAgents(again: AgentID? = nil) {
         var failures: [String] = []
         for agentPlan in plan.agents {
             let wiring = plan.graph.wiring(for: agentPlan.name, runDirectory: runDirectory.path, feedback: feedback)
@@ -74,7 +74,7 @@ extension Supervisor {
     /// Before it is started: what was in its way may be gone.
     func installAnew(_ id: AgentID) {
         guard uninstalled[id] != nil, plan[id.name] != nil else { return }
-        try? installAgents(again: id)
+        installAgents(again: id)
     }
 
     /// Agents with a user of their own get at what they need; the run directory is closed to everybody else.
@@ -171,37 +171,26 @@ extension Supervisor {
         guard refusals.isEmpty else {
             return refuse(request, refusals.flatMap(\.lines), .invalidConfiguration)
         }
-        if take(candidate, request) {
-            dropIns.rejected = [:]
-            dropIns.refused = [:]
-            dropIns.changed = []
-            dropIns.note = nil
-            dropIns.watch.endRegrowth()
-        }
+        take(candidate, request)
+        dropIns.rejected = [:]
+        dropIns.refused = [:]
+        dropIns.changed = []
+        dropIns.note = nil
+        dropIns.watch.endRegrowth()
     }
 
-    /// Puts a configuration in force, as a whole or not at all.
-    @discardableResult
-    func take(_ next: Candidate, _ request: CommandTable.Pending) -> Bool {
-        let previous = (plan, feedback)
-        do {
-            plan = next.plan
-            feedback = next.feedback
-            try installAgents()
-            dropIns.record = next.record
-            dropIns.stamps = next.stamps
-            keepConfiguration(next)
-            submit(.reload(commands.register(request, agent: nil), next.spec, sparing: next.spared))
-            sockets.close(exceptFor: agents.values.map(\.wiring))
-        } catch {
-            (plan, feedback) = previous
-            try? installAgents()
-            for id in agents.keys where plan[id.name] == nil && fleet.view(of: id) == nil { forget(id) }
-            refuse(request, ["\(error)"], .invalidConfiguration)
-            return false
-        }
-        watchAnew(previously: previous.0.configuration)
-        return true
+    /// Puts a configuration in force as a whole. An agent that can't be installed fails alone.
+    func take(_ next: Candidate, _ request: CommandTable.Pending) {
+        let previous = plan.configuration
+        plan = next.plan
+        feedback = next.feedback
+        installAgents()
+        dropIns.record = next.record
+        dropIns.stamps = next.stamps
+        keepConfiguration(next)
+        submit(.reload(commands.register(request, agent: nil), next.spec, sparing: next.spared))
+        sockets.close(exceptFor: agents.values.map(\.wiring))
+        watchAnew(previously: previous)
     }
 
     /// The settings of the watch, its directory and the programs may have changed.

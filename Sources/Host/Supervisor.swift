@@ -158,7 +158,7 @@ public final class Supervisor {
         try run.claim.serve(on: loop)
         try openDoors()
         inheritSockets()
-        try installAgents()
+        installAgents()
     }
 
     private func openDoors() throws {
