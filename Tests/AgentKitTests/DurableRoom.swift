@@ -130,8 +130,18 @@ final class DurableRoom {
     /// SIGTERM; the exit code.
     func stop(_ name: String) -> Int32? {
         guard let pid = pids.removeValue(forKey: name) else { return nil }
+        // One that has hardly begun would die of it instead of stopping.
+        _ = wait { hasBlocked(SIGTERM, pid) }
         Glibc.kill(pid, SIGTERM)
         return exitCode(of: pid)
+    }
+
+    /// Whether it reads that signal from a descriptor by now.
+    private func hasBlocked(_ signal: Int32, _ pid: pid_t) -> Bool {
+        let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }
+        let mask = line.flatMap { UInt64($0.dropFirst(7).drop { $0 == "\t" || $0 == " " }, radix: 16) }
+        return mask.map { $0 >> UInt64(signal - 1) & 1 == 1 } ?? false
     }
 
     /// The agent's own executable on its journal.
