@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include "Closing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -293,13 +294,6 @@ static int unix_address(const char *path, struct sockaddr_un *address) {
     address->sun_family = AF_UNIX;
     memcpy(address->sun_path, path, length);
     return 0;
-}
-
-static int closing(int fd) {
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
 }
 
 static int bound_unix(const char *path, int type) {

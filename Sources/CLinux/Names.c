@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include "Closing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,13 +21,6 @@ static int abstract_address(const char *name, struct sockaddr_un *address, sockl
     memcpy(address->sun_path + 1, name, count);
     *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + count);
     return 0;
-}
-
-static int closing(int fd) {
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
 }
 
 int qp_claim_name(const char *name) {

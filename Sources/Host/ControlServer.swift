@@ -110,9 +110,7 @@ final class ControlServer {
     /// A client that asks goes before one that does not.
     private func makesRoom(for client: ControlClient) -> Bool {
         if clients.count <= Self.maxClients { return true }
-        guard let idle = clients.values.filter({ $0.isIdle && $0 !== client }).min(by: { $0.id < $1.id }) else {
-            return false
-        }
+        guard let idle = oldest({ $0.isIdle && $0 !== client }) else { return false }
         idle.close()
         return true
     }
@@ -122,9 +120,6 @@ final class ControlServer {
 
     /// The one that has been silent longest goes, then the one that has followed longest, which can follow again.
     private func makeRoom() {
-        func oldest(_ isMeant: (ControlClient) -> Bool) -> ControlClient? {
-            clients.values.filter(isMeant).min { $0.id < $1.id }
-        }
         let justNow = EventLoop.now() - .milliseconds(Self.askMs)
         if let silent = oldest({ $0.isIdle && $0.connectedAt < justNow }) { return silent.close() }
         if let follower = oldest(\.isFollowing) {
@@ -133,6 +128,10 @@ final class ControlServer {
         }
         // Those that have just come may have asked already.
         if clients.count >= Self.maxClients + Self.reservedClients { oldest(\.isIdle)?.close() }
+    }
+
+    private func oldest(_ isMeant: (ControlClient) -> Bool) -> ControlClient? {
+        clients.values.filter(isMeant).min { $0.id < $1.id }
     }
 
     /// Stops listening; connections stay until they are closed.

@@ -98,15 +98,7 @@ import Wire
             .deletingLastPathComponent().appendingPathComponent("Makefile").path
         let rig = try SupervisorRig()
         func clean() throws -> (code: Int32, text: String) {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments = ["make", "-C", rig.path, "-f", makefile, "clean"]
-            let pipe = Pipe()
-            (process.standardOutput, process.standardError) = (pipe, pipe)
-            try process.run()
-            let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-            process.waitUntilExit()
-            return (process.terminationStatus, text)
+            try outcome(of: "/usr/bin/env", ["make", "-C", rig.path, "-f", makefile, "clean"])
         }
         try rig.agent("A", SupervisorRig.sleeper, manifest: "")
         try rig.start()

@@ -22,6 +22,19 @@ enum Binaries {
     static func launcher() throws -> String { try path(of: "agent-launcher") }
 }
 
+/// Runs a program to its end; its exit code and all that it said.
+func outcome(of program: String, _ arguments: [String]) throws -> (code: Int32, text: String) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    let pipe = Pipe()
+    (process.standardOutput, process.standardError) = (pipe, pipe)
+    try process.run()
+    let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationStatus, text)
+}
+
 struct TemporaryDirectory {
     let path: String
 

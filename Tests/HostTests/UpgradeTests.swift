@@ -186,15 +186,8 @@ import Wire
 
     /// Runs agentctl to its end.
     private func agentctl(_ rig: SupervisorRig, _ arguments: [String]) throws -> (code: Int32, text: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try Binaries.path(of: "agentctl"))
-        process.arguments = arguments + ["--socket", "\(rig.path)/run/control.sock"]
-        let pipe = Pipe()
-        (process.standardOutput, process.standardError) = (pipe, pipe)
-        try process.run()
-        let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus, text)
+        try outcome(
+            of: Binaries.path(of: "agentctl"), arguments + ["--socket", "\(rig.path)/run/control.sock"])
     }
 
     @Test("agentctl says that the new program serves, that it was refused, or that nobody answers")
