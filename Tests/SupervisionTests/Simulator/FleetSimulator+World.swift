@@ -125,12 +125,8 @@ extension FleetSimulator {
         case 0, 1:
             if isConfigured[agent] { model[agent].isDownWanted = true }
             deliver(.stop(newCommand(stopping: agent), id))
-        case 2:
-            noteStart(agent)
-            deliver(.start(newCommand(), id))
-        default:
-            noteStart(agent)
-            deliver(.restart(newCommand(), id))
+        case 2: askToRun(agent) { .start($0, id) }
+        default: askToRun(agent) { .restart($0, id) }
         }
         if random.percent(30) { add(now + random.span(ms: 0...20), .operatorActs) }
     }
@@ -162,9 +158,17 @@ extension FleetSimulator {
         deliver(.reload(newCommand(), currentSpec()))
     }
 
-    private func noteStart(_ agent: Int) {
+    private func askToRun(_ agent: Int, _ event: (CommandID) -> FleetEvent) {
+        let wasDownWanted = model[agent].isDownWanted
         model[agent].isDownWanted = false
         model[agent].noteFreshStart()
+        let command = newCommand()
+        deliver(event(command))
+        let isRefused = effects.contains {
+            if case .reply(command, .refused) = $0 { true } else { false }
+        }
+        // What is refused changes nothing: an earlier stop holds.
+        if isRefused { model[agent].isDownWanted = wasDownWanted }
     }
 
     // MARK: The supervisor's death
