@@ -73,6 +73,17 @@ final class CgroupTree {
         return nil
     }
 
+    /// Groups of this fleet that a process is in, by `groupName`.
+    func groups(of pid: pid_t) -> Set<String> {
+        var found: Set<String> = []
+        for line in (readSmallFile("/proc/\(pid)/cgroup") ?? []).split(separator: 10) {
+            let parts = line.split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }
+            guard let branch = parts.firstIndex(of: name), branch + 1 < parts.count else { continue }
+            found.insert(parts[branch + 1])
+        }
+        return found
+    }
+
     // MARK: - Left-overs
 
     /// Looks at groups that are being killed, and the pause between two, microseconds.

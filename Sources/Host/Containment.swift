@@ -6,8 +6,8 @@ import Wire
 ///
 /// With control groups the kernel knows (see `CgroupTree`). Without them /proc has to tell: an agent leads its own session; what it leaves behind is re-parented to us (PR_SET_CHILD_SUBREAPER). A process
 /// belongs to an agent when it is in its session or process group, descends from it, or is an orphan of ours whose
-/// initial environment names it. The last case finds daemons that forked twice and called setsid; only a process that
-/// also emptied its environment stays hidden until the supervisor's own end, when every orphan dies.
+/// initial environment names it. The last case finds daemons that forked twice and called setsid. Who left its agent's groups,
+/// or also emptied its environment, is nobody's: ``findStrays`` finds those at the end of a tree.
 final class Containment {
     /// Who to clear away.
     struct Target: Hashable, Sendable {
@@ -32,7 +32,9 @@ final class Containment {
     private let loop: EventLoop
     private let runDirectory: String
     /// Children that are not agents' (launchers) or that are alive and well (other agents).
-    private let isKnownChild: (pid_t) -> Bool
+    let isKnownChild: (pid_t) -> Bool
+    /// Children that are nobody's, when this tree is at its end.
+    var findStrays: (Target) -> [ProcessRow] = { _ in [] }
     private var sweeps: [Target: EventLoop.Timer] = [:]
 
     init(loop: EventLoop, runDirectory: String, isKnownChild: @escaping (pid_t) -> Bool) {
@@ -58,12 +60,29 @@ final class Containment {
     ) {
         sweeps[target] = nil
         if let group, let isPopulated = group.isPopulated {
-            if !isPopulated { return whenEmpty() }
+            if !isPopulated { return endStrays(target, group, attempt, whenEmpty) }
             group.kill()
         } else if kill(target) {
-            return whenEmpty()
+            return endStrays(target, group, attempt, whenEmpty)
         }
         guard attempt < Self.looksPerSweep else { return }
+        lookAgain(target, group, attempt, whenEmpty)
+    }
+
+    /// The last part: what has left the tree. Each look brings up those whose parents died in the one before. Who was killed
+    /// and is still there after all looks is in the kernel, and will do nothing when it comes out of it.
+    private func endStrays(
+        _ target: Target, _ group: AgentGroup?, _ attempt: Int, _ whenEmpty: @escaping () -> Void
+    ) {
+        let strays = findStrays(target)
+        for row in strays { Self.kill(row) }
+        if strays.isEmpty || attempt >= Self.looksPerSweep { return whenEmpty() }
+        lookAgain(target, group, attempt, whenEmpty)
+    }
+
+    private func lookAgain(
+        _ target: Target, _ group: AgentGroup?, _ attempt: Int, _ whenEmpty: @escaping () -> Void
+    ) {
         let pause = Self.pausesMs[min(attempt, Self.pausesMs.count - 1)]
         sweeps[target] = loop.schedule(afterMs: pause) { [weak self] in
             self?.look(target, group, attempt + 1, whenEmpty)
@@ -94,7 +113,7 @@ final class Containment {
     }
 
     /// SIGKILL for exactly the process that was read: its number may be somebody else's by now.
-    private static func kill(_ row: ProcessRow) {
+    static func kill(_ row: ProcessRow) {
         let pidfd = qp_pidfd_open(row.pid)
         guard pidfd >= 0 else { return }
         defer { close(pidfd) }

@@ -99,10 +99,47 @@ enum ProcessTable {
     }
 
     /// All processes we can see.
-    static func rows() -> [ProcessRow] {
-        guard let directory = opendir("/proc") else { return [] }
+    static func rows() -> [ProcessRow] { pids().compactMap(row) }
+
+    /// Children of ours, dead ones that nobody has reaped too. One that begins or ends meanwhile may be missing.
+    static func children() -> [pid_t] {
+        var children: [pid_t] = []
+        for task in numbers(in: "/proc/self/task") {
+            // A thread that has ended since has left its children to another.
+            guard let list = Self.children(ofTask: task) else {
+                if task == getpid() { return childrenByAsking() }
+                continue
+            }
+            children += list
+        }
+        return children
+    }
+
+    /// Children that the kernel gave us as their subreaper: it gives them to a process's first thread (`find_new_reaper`), while
+    /// what launchers make belongs to the thread that started these. A restart waits for this: usually the list is empty.
+    /// nil: this kernel has no such list.
+    static func inheritedChildren() -> [pid_t]? { children(ofTask: getpid()) }
+
+    /// See proc_pid_task(5); nil without CONFIG_PROC_CHILDREN, and of a thread that has ended.
+    private static func children(ofTask task: pid_t) -> [pid_t]? {
+        guard let list = readSmallFile("/proc/self/task/\(task)/children", limit: 1 << 20) else { return nil }
+        return list.split(separator: UInt8(ascii: " ")).compactMap { pid_t(String(decoding: $0, as: UTF8.self)) }
+    }
+
+    private static func childrenByAsking() -> [pid_t] {
+        pids().filter { pid in
+            var exit = qp_exit()
+            return qp_peek_exit(pid, &exit) == 0
+        }
+    }
+
+    private static func pids() -> [pid_t] { numbers(in: "/proc") }
+
+    /// Names in a directory that are numbers.
+    private static func numbers(in path: String) -> [pid_t] {
+        guard let directory = opendir(path) else { return [] }
         defer { closedir(directory) }
-        var rows: [ProcessRow] = []
+        var pids: [pid_t] = []
         while let entry = readdir(directory) {
             let pid = withUnsafeBytes(of: &entry.pointee.d_name) { name -> Int32 in
                 var value: Int32 = 0
@@ -113,9 +150,9 @@ enum ProcessTable {
                 }
                 return 0
             }
-            if pid > 0, let row = row(of: pid) { rows.append(row) }
+            if pid > 0 { pids.append(pid) }
         }
-        return rows
+        return pids
     }
 
     /// Who traces a process (ptrace(2)); 0: nobody.

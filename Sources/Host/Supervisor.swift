@@ -102,6 +102,9 @@ public final class Supervisor {
     var adopted = 0
     let moment = LifeRecord.Moment.now()
     var mayHaveOrphans = false
+    /// Strays that were told of already.
+    var straysTold: Set<UInt64> = []
+    var strayLook: EventLoop.Timer?
     var hasGreeted = false
     private var inbox: [FleetEvent] = []
     private var tidings: [() -> Void] = []
@@ -182,6 +185,7 @@ public final class Supervisor {
         signalSource = try Signals(Self.signals, loop: loop) { [unowned self] in received(signal: $0) }
         loop.afterBatch = { [unowned self] in buryOrphans() }
         exits.heldBack = { [unowned self] in heldBack($0, by: $1) }
+        containment.findStrays = { [unowned self] in findStrays(clearing: $0) }
         inquirer.ended = { [unowned self] in mayHaveOrphans = true }
         certificates = CertificateQueue(loop: loop) { [unowned self] in record(kind: "supervisor", message: $0) }
         serviceManager = ServiceManager(

@@ -153,6 +153,8 @@ final class SupervisorRig {
         }
     }
 
+    var supervisorPid: pid_t? { process?.processIdentifier }
+
     /// SIGTERM, and the exit code.
     func stop(_ signal: Int32 = SIGTERM, _ location: SourceLocation = #_sourceLocation) throws -> Int32 {
         let process = try #require(process)
@@ -268,7 +270,7 @@ extension Containment {
     static func sweep(environment: String) {
         let parts = environment.split(separator: "=", maxSplits: 1).map(String.init)
         for row in ProcessTable.rows() where row.pid != getpid() && row.isAlive {
-            if ProcessTable.environment(of: row.pid, [parts[0]])[parts[0]] == parts[1] { kill(row.pid, SIGKILL) }
+            if ProcessTable.environment(of: row.pid, [parts[0]])[parts[0]] == parts[1] { kill(row) }
         }
     }
 }
