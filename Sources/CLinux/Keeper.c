@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 struct entry {
@@ -22,10 +25,18 @@ static struct stat own_socket;
 
 /// How long a successor may take to say that it has taken everything over.
 enum { WORD_SECONDS = 30 };
-/// Looks for a successor after which an upgrade has failed, and was a loss.
-enum { UPGRADE_LOOKS = 5 };
 
 static int upgrading, dismissed;
+/// Our parent, also while and after it executes another program.
+static pid_t supervisor;
+/// When those who go with their supervisor were told; 0: not yet.
+static int64_t told_ms;
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void release(struct entry *entry) {
     for (int i = 0; i < QP_KEPT_FDS; i++)
@@ -33,6 +44,7 @@ static void release(struct entry *entry) {
 }
 
 void qp_keeper_open(const char *path) {
+    supervisor = getppid();
     unlink(path);
     listener = qp_listen_link(path, 4);
     if (listener == -1) return;
@@ -94,14 +106,50 @@ static int is_alive(const struct entry *entry) {
     return entry->fds[QP_KEPT_PIDFD] >= 0 && !qp_pidfd_has_ended(entry->fds[QP_KEPT_PIDFD]);
 }
 
+/// An upgrade in place is none as long as its process is there, however long the new program takes.
+static int is_loss(void) { return !upgrading || getppid() != supervisor; }
+
 /// Those who are to go with their supervisor. By pidfd: exactly they. Once.
 static void tell_orphans(void) {
-    static int told;
-    if (told) return;
-    told = 1;
-    for (size_t i = 0; i < entry_count; i++)
-        if (entries[i].kept.orphan_signal > 0 && is_alive(&entries[i]))
-            (void)qp_pidfd_send_signal(entries[i].fds[QP_KEPT_PIDFD], entries[i].kept.orphan_signal);
+    if (told_ms) return;
+    told_ms = now_ms();
+    for (size_t i = 0; i < entry_count; i++) {
+        struct entry *entry = &entries[i];
+        if (entry->kept.orphan_signal <= 0 || !is_alive(entry)) continue;
+        (void)qp_pidfd_send_signal(entry->fds[QP_KEPT_PIDFD], entry->kept.orphan_signal);
+        // A stopped process takes no other before it is continued.
+        (void)qp_pidfd_send_signal(entry->fds[QP_KEPT_PIDFD], SIGCONT);
+        entry->kept.orphan_signal = -entry->kept.orphan_signal;
+    }
+}
+
+/// Kills those who were told and have had their time, or with `all` whatever is left of them. Milliseconds to the next; -1: none.
+static int64_t end_orphans(int all) {
+    int64_t next = -1;
+    for (size_t i = 0; i < entry_count; i++) {
+        const struct qp_kept *kept = &entries[i].kept;
+        if (kept->orphan_signal >= 0 || kept->grace_ms == 0 || !is_alive(&entries[i])) continue;
+        int64_t left = told_ms + (int64_t)kept->grace_ms - now_ms();
+        if (left <= 0 || all) {
+            // It leads a process group, whose number is its own while it is there.
+            if (kept->pid > 1) (void)kill(-kept->pid, SIGKILL);
+            (void)qp_pidfd_send_signal(entries[i].fds[QP_KEPT_PIDFD], SIGKILL);
+        } else if (next == -1 || left < next) {
+            next = left;
+        }
+    }
+    return next;
+}
+
+/// From here on SIGTERM is an order; those that came before were for the supervisor's whole group. -1: it can't be heard.
+static int hear_orders(void) {
+    sigset_t orders;
+    sigemptyset(&orders);
+    sigaddset(&orders, SIGTERM);
+    sigaddset(&orders, SIGINT);
+    const struct timespec none = {0};
+    while (sigtimedwait(&orders, NULL, &none) > 0) continue;
+    return signalfd(-1, &orders, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /// Somebody else listens there by now, or the run directory is gone.
@@ -142,23 +190,27 @@ void qp_keeper_serve(void) {
         if (listener != -1 && !is_replaced()) unlink(socket_path);
         return;
     }
-    if (!upgrading) tell_orphans();
-    int looks = 0;
+    int orders = hear_orders();
     for (int idle = 0; idle < QP_KEEPER_IDLE_LOOKS;) {
-        struct pollfd look = {.fd = listener, .events = POLLIN};
-        int ready = poll(&look, 1, QP_KEEPER_LOOK_MS);
-        if (ready == 1) {
+        if (is_loss()) tell_orphans();
+        int64_t wait = end_orphans(0);
+        if (wait < 0 || wait > QP_KEEPER_LOOK_MS) wait = QP_KEEPER_LOOK_MS;
+        struct pollfd looks[2] = {{.fd = listener, .events = POLLIN}, {.fd = orders, .events = POLLIN}};
+        int ready = poll(looks, 2, (int)wait);
+        if (ready > 0 && looks[1].revents) {
+            (void)end_orphans(1);
+            break;
+        }
+        if (ready > 0) {
             int successor = qp_accept(listener);
             if (successor == -1) continue;
             int done = hand_over(successor);
             close(successor);
             if (done) return;
-            // It began, and is gone too.
-            tell_orphans();
+            // It began, and is gone too, or is slow: then it comes again.
             continue;
         }
-        if (is_replaced()) return;
-        if (++looks == UPGRADE_LOOKS) tell_orphans();
+        if (is_replaced()) break;
         int living = 0;
         for (size_t i = 0; i < entry_count && !living; i++) living = is_alive(&entries[i]);
         idle = living ? 0 : idle + 1;

@@ -292,6 +292,7 @@ static void keep(const struct plan *plan, pid_t pid, int pidfd) {
         .pid = pid,
         .incarnation = plan->head->incarnation,
         .orphan_signal = plan->head->orphan_signal,
+        .grace_ms = plan->head->orphan_grace_ms,
     };
     static const char variable[] = "QP_AGENT=";
     for (char **entry = plan->envp; *entry; entry++) {

@@ -28,6 +28,8 @@ final class AgentRuntime {
         var stage = LifeRecord.Stage.alive
         /// Another supervisor started it: what it leaves behind is not re-parented to us.
         var isInherited = false
+        /// It got its stop signal when the supervisor before was gone, and is to end.
+        var wasToldOfLoss = false
         var spawnedAt = Instant.zero
         var launchFingerprint: UInt64 = 0
         /// `ExecutableStamp.digest` of the program it runs; 0: not known.

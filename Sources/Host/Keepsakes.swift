@@ -10,6 +10,8 @@ final class Keepsakes {
         var incarnation: UInt64
         /// Of exactly that process, alive or long gone.
         var pidfd: Descriptor
+        /// It got its stop signal when the supervisor before was gone.
+        var wasTold: Bool
         /// Pipes keep their content as long as somebody has them open.
         fileprivate var pipes: [Descriptor]
 
@@ -54,7 +56,8 @@ final class Keepsakes {
             String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
         kept[agent] = Kept(
-            pid: record.pid, incarnation: record.incarnation, pidfd: descriptors[0], pipes: Array(descriptors[1...]))
+            pid: record.pid, incarnation: record.incarnation, pidfd: descriptors[0],
+            wasTold: record.orphan_signal < 0, pipes: Array(descriptors[1...]))
         return true
     }
 
@@ -81,6 +84,7 @@ extension Launcher {
         var incarnation: UInt64
         var pid: pid_t
         var orphanSignal: Int32
+        var orphanGraceMs: UInt32
         /// Borrowed for the call.
         var pidfd: Int32
         var output: Int32
@@ -92,6 +96,7 @@ extension Launcher {
             kept.pid = pid
             kept.incarnation = incarnation
             kept.orphan_signal = orphanSignal
+            kept.grace_ms = orphanGraceMs
             withUnsafeMutableBytes(of: &kept.agent) { $0.copyBytes(from: agent.utf8.prefix($0.count - 1)) }
             return Launcher.notice(QP_NOTICE_KEEP) + withUnsafeBytes(of: kept) { Array($0) }
         }

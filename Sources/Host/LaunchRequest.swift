@@ -20,6 +20,8 @@ public struct LaunchRequest: Sendable {
     public var incarnation: UInt64 = 0
     /// What the process gets when the supervisor is gone; 0: nothing.
     public var orphanSignal: Int32 = 0
+    /// How long it may take then before it is killed, ms; 0: it never is.
+    public var orphanGraceMs: UInt32 = 0
     /// No agent at work: no successor of the supervisor takes it over, and it dies with the supervisor.
     public var isPassing = false
     /// Absolute path.
@@ -118,6 +120,7 @@ public struct LaunchRequest: Sendable {
         head.id = id
         head.incarnation = incarnation
         head.orphan_signal = orphanSignal
+        head.orphan_grace_ms = orphanGraceMs
         head.argc = UInt32(arguments.count)
         head.envc = UInt32(environment.count)
         head.inherit_count = UInt32(inherited)

@@ -97,8 +97,12 @@ extension Supervisor {
                 }))
         for (id, life) in inheritance.lives.sorted(by: { $0.key < $1.key }) {
             switch life.leader {
-            case .alive(let pid, let pidfd): adopt(id, life, pid, pidfd)
-            case .ended(let pid): mourn(id, life, pid, accounts[id], isClear: isClear)
+            case .alive(let pid, let pidfd):
+                adopt(id, life, pid, pidfd)
+                finishLoss(of: id, life, inheritance.keepsakes)
+            case .ended(let pid):
+                let wasTold = wasTold(id, life, inheritance.keepsakes)
+                mourn(id, life, pid, accounts[id], wasTold: wasTold, isClear: isClear)
             // Its end is on record, and what it left behind is gone.
             case .concluded where isClear: break
             case .concluded: submit(.adopt(survivor(id, life.record, pid: nil, isReady: false)))
@@ -128,15 +132,11 @@ extension Supervisor {
                 tell(
                     Launcher.Keepsake(
                         agent: agent.name, incarnation: process.incarnation.number, pid: pid,
-                        orphanSignal: Self.orphanSignal(agent.plan.manifest), pidfd: pidfd, output: output,
+                        orphanSignal: Self.orphanSignal(agent.plan.manifest),
+                        orphanGraceMs: Self.orphanGraceMs(agent.plan.manifest), pidfd: pidfd, output: output,
                         error: error))
             }
         }
-    }
-
-    /// SDK agents hear of it by their link, which knows an upgrade from a loss.
-    static func orphanSignal(_ manifest: Manifest) -> Int32 {
-        manifest.onSupervisorLoss == .stop && manifest.readiness == .exec ? manifest.stop.signal.number : 0
     }
 
     private func survivor(_ id: AgentID, _ record: LifeRecord, pid: pid_t?, isReady: Bool) -> Survivor {
@@ -218,7 +218,8 @@ extension Supervisor {
 
     /// It ended while nobody looked: reported now, and its policy decides.
     private func mourn(
-        _ id: AgentID, _ life: Inheritance.Life, _ pid: pid_t?, _ used: GroupUsage?, isClear: Bool
+        _ id: AgentID, _ life: Inheritance.Life, _ pid: pid_t?, _ used: GroupUsage?, wasTold: Bool = false,
+        isClear: Bool
     ) {
         let record = life.record
         let incarnation = Incarnation(record.incarnation)
@@ -240,7 +241,8 @@ extension Supervisor {
         }
         let exit = life.exit ?? ChildExit(pid: pid ?? 0, ending: .unknown)
         let hit = life.exit == nil && used == nil ? false : takeAccount(of: exit, for: agent, used: used)
-        submit(.exited(id, incarnation, ExitReport(exit.ending.reported, memoryLimitHit: hit)))
+        submit(
+            .exited(id, incarnation, ExitReport(exit.ending.reported, memoryLimitHit: hit, followsLoss: wasTold)))
     }
 }
 

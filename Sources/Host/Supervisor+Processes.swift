@@ -95,6 +95,7 @@ extension Supervisor {
             workingDirectory: agent.plan.folder)
         request.incarnation = incarnation.number
         request.orphanSignal = Self.orphanSignal(agent.plan.manifest)
+        request.orphanGraceMs = Self.orphanGraceMs(agent.plan.manifest)
         // When the machine runs out of memory, an agent goes before the supervisor of all.
         request.oomScoreAdjustment = 200
         if agent.plan.manifest.limits.files == nil {
@@ -214,7 +215,9 @@ extension Supervisor {
         agent.log.drainAll()
         announce(agent, incarnation, exit.pid)
         let hit = takeAccount(of: exit, for: agent)
-        submit(.exited(id, incarnation, ExitReport(exit.ending.reported, memoryLimitHit: hit)))
+        let followsLoss = agent.process?.wasToldOfLoss == true
+        submit(
+            .exited(id, incarnation, ExitReport(exit.ending.reported, memoryLimitHit: hit, followsLoss: followsLoss)))
         mayHaveOrphans = true
     }
 

@@ -40,16 +40,19 @@ extension AgentMachine {
         _ life: AgentPhase.Life, _ exit: ExitReport, _ departure: Departure?, instead: Sequel? = nil,
         killing: (kills: Int, retryAt: Instant)? = nil, _ turn: inout Turn
     ) -> Notice {
-        let report = report(of: life, exit, departure?.reason, turn)
+        // Ordered, by nobody that is there any more: no crash, and it comes back with its supervisor.
+        let isOrphaned = exit.followsLoss && !exit.memoryLimitHit && !exit.rejectsConfiguration && spec.isRunnable
+        let report = report(of: life, exit, departure?.reason ?? (isOrphaned ? .supervisorLoss : nil), turn)
         record(report, &turn)
         if let readyAt = life.readyAt,
             turn.now - readyAt >= .fractionalSeconds(spec.backoff.resetAfterSeconds)
         {
             budget.reset()
         }
-        var sequel = departure?.sequel ?? instead ?? .judge
+        let usual: Sequel = isOrphaned ? (spec.policy == .temporary ? .finish : .start(.boot)) : .judge
+        var sequel = departure?.sequel ?? instead ?? usual
         if !exit.execFailed && sequel != .start(.reload) { hasExecuted = true }
-        let isOwnEnd = departure?.isOwnEnd ?? (instead == nil)
+        let isOwnEnd = departure?.isOwnEnd ?? (instead == nil && !isOrphaned)
         if sequel == .judge { sequel = judge(exit, departure?.reason, at: turn) }
         let notice = notice(of: sequel, fell: isOwnEnd && callsForRestart(exit, departure?.reason))
         if !sequel.comesBackAsAsked { answer(.up, .ended(report), &turn) }
@@ -196,7 +199,8 @@ extension Departure {
     var isOwnEnd: Bool {
         switch reason {
         case .watchdog, .startupTimeout, .agentNotice: true
-        case .operatorStop, .operatorRestart, .shutdown, .reload, .groupRestart, .escalation: false
+        case .operatorStop, .operatorRestart, .shutdown, .reload, .groupRestart, .escalation, .supervisorLoss:
+            false
         }
     }
 }
@@ -232,6 +236,7 @@ extension StopReason {
         case .watchdog: .watchdog
         case .startupTimeout: .startupTimeout
         case .agentNotice: .agentNotice
+        case .supervisorLoss: .shutdown
         }
     }
 }

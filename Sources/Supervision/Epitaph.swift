@@ -77,6 +77,7 @@ public struct Epitaph: Hashable, Sendable {
             case .reload: "a reload replaced or removed it"
             case .groupRestart: "its group restarted with another member"
             case .escalation: "a member of its group was given up"
+            case .supervisorLoss: "its supervisor was gone and it was to go with it (onSupervisorLoss)"
             case .watchdog, .startupTimeout, .agentNotice, nil: "it was told to"
             }
         if case .signalled(9) = report.exit {

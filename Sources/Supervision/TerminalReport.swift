@@ -14,8 +14,13 @@ public struct ExitReport: Hashable, Sendable {
     public var memoryLimitHit: Bool
     /// The launcher reported that `execve` failed: the agent's own program never ran.
     public var execFailed: Bool
+    /// It had been told to stop because its supervisor was gone (`onSupervisorLoss`).
+    public var followsLoss: Bool
 
-    public init(_ ending: Ending, memoryLimitHit: Bool = false, execFailed: Bool = false) {
+    public init(
+        _ ending: Ending, memoryLimitHit: Bool = false, execFailed: Bool = false, followsLoss: Bool = false
+    ) {
+        self.followsLoss = followsLoss
         self.ending = ending
         self.memoryLimitHit = memoryLimitHit
         self.execFailed = execFailed
@@ -42,11 +47,14 @@ public enum StopReason: String, Sendable, CaseIterable {
     case startupTimeout = "startup-timeout"
     /// The agent itself said STOPPING=1.
     case agentNotice = "agent-notice"
+    /// The supervisor before was gone, and it goes with it (`onSupervisorLoss`).
+    case supervisorLoss = "supervisor-loss"
 
     /// Nil where the reason says nothing about the cause.
     var cause: ExitCause? {
         switch self {
-        case .operatorStop, .operatorRestart, .shutdown, .reload, .groupRestart, .escalation: .operator
+        case .operatorStop, .operatorRestart, .shutdown, .reload, .groupRestart, .escalation, .supervisorLoss:
+            .operator
         case .watchdog: .watchdog
         case .startupTimeout: .startupTimeout
         case .agentNotice: nil

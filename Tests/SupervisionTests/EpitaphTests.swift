@@ -86,6 +86,11 @@ import Wire
         }
     }
 
+    @Test func whoWentWithItsSupervisorDidNotCrash() {
+        let text = epitaph(.operator, .signalled(15), stop: .supervisorLoss)
+        #expect(text.summary.contains("its supervisor was gone") && !text.summary.contains("outside"))
+    }
+
     /// Every kind of end has a sentence that names the agent, and a next step.
     @Test(arguments: ExitCause.allCases) func nothingIsLeftUnsaid(cause: ExitCause) {
         for exit in [

@@ -1,12 +1,12 @@
 // agent-launcher outlives its supervisor and keeps what a successor can't get back otherwise: for the last incarnation of
 // each agent a pidfd, which since Linux 6.15 tells how the process ended also long after it was reaped
-// (PIDFD_GET_INFO), and its log pipes, whose content would be gone with the last who has them open. It also tells agents
-// that are to go with their supervisor.
+// (PIDFD_GET_INFO), and its log pipes, whose content would be gone with the last who has them open. It also ends agents
+// that are to go with their supervisor: by their stop signal, and when their time is over by SIGKILL.
 //
 // It listens at <run>/keeper.sock (SOCK_SEQPACKET) from its start on, and accepts once its supervisor is gone: one
 // `struct qp_kept` with QP_KEPT_FDS descriptors for each agent, then one without (pid 0). A byte back says that they are
-// taken over, and ends it. Without a successor it ends when its socket is removed or replaced, or an hour after the last
-// agent.
+// taken over, and ends it. Without a successor it ends when its socket is removed or replaced, on SIGTERM, or
+// QP_KEEPER_IDLE_LOOKS after the last agent: until then it still knows how they ended and what they said last.
 #pragma once
 
 #include <stddef.h>
@@ -16,7 +16,7 @@
 /// Agents that are kept; of more, the newcomers are not.
 #define QP_KEPT_MAX 8192
 #define QP_KEEPER_LOOK_MS 2000
-#define QP_KEEPER_IDLE_LOOKS 1800
+#define QP_KEEPER_IDLE_LOOKS 150
 #define QP_KEEPER_SEND_SECONDS 5
 
 enum qp_kept_fd { QP_KEPT_PIDFD, QP_KEPT_STDOUT, QP_KEPT_STDERR, QP_KEPT_FDS };
@@ -25,8 +25,8 @@ struct qp_kept {
     uint32_t magic;
     int32_t pid;
     uint64_t incarnation;
-    int32_t orphan_signal;  ///< what it gets when its supervisor is gone and not upgrading; 0: nothing
-    uint32_t reserved;
+    int32_t orphan_signal;  ///< what it gets when its supervisor is gone and not upgrading; 0: nothing; negative: it has got it
+    uint32_t grace_ms;      ///< from then to SIGKILL; 0: never
     char agent[104];
 };
 

@@ -76,7 +76,7 @@ struct qp_launch_request {
     uint64_t id;
     uint64_t incarnation;
     int32_t orphan_signal;  ///< what it gets when the supervisor is gone (Keeper.h); 0: nothing
-    uint32_t reserved;
+    uint32_t orphan_grace_ms;  ///< how long it may take then before it is killed; 0: it never is
     uint32_t argc;
     uint32_t envc;
     uint32_t inherit_count;
