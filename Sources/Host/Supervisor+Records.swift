@@ -115,6 +115,7 @@ extension Supervisor {
             case .survives: "survives SIGKILL"
             }
         switch report.cause {
+        case .signal where report.wasKilledAfterNotice: return "had said STOPPING=1 and did not end in time: \(what)"
         case .exit, .signal: return what
         case .memory: return "memory limit exceeded: \(what)"
         case .watchdog: return "no sign of life in time: \(what)"

@@ -62,6 +62,11 @@ public struct Epitaph: Hashable, Sendable {
                 "Correct the program or \"executable\" in \(facts.manifest); it is then tried by a reload or a start."
         case .operator: (summary, advice) = Self.ordered(agent, report, facts, after)
         case .exit: (summary, advice) = Self.exited(agent, report, facts, after, words)
+        case .signal where report.wasKilledAfterNotice:
+            let span = Self.plain(facts.stopTimeoutSeconds)
+            summary =
+                "\(agent) said that it was stopping (STOPPING=1), did not end within \(span) s and was killed \(after)\(words)."
+            advice = "Let it end after it has said so, or raise stop.timeoutSeconds in \(facts.manifest)."
         case .signal: (summary, advice) = Self.signalled(agent, facts, after, words)
         }
     }

@@ -83,6 +83,9 @@ public struct TerminalReport: Hashable, Sendable {
     public var uptime: Nanoseconds
     public var at: Instant
 
+    /// It was killed because it said that it was stopping, and did not.
+    public var wasKilledAfterNotice: Bool { stopReason == .agentNotice && exit == .signalled(9) }
+
     /// What killed it goes before who wanted it gone: a limit that struck during an operator's stop is still the cause.
     static func cause(of exit: ExitReport, stopReason: StopReason?) -> ExitCause {
         if exit.memoryLimitHit { return .memory }

@@ -86,6 +86,13 @@ import Wire
         }
     }
 
+    @Test func whoSaidThatItStopsAndDidNotWasNotKilledFromOutside() {
+        let text = epitaph(.signal, .signalled(9), stop: .agentNotice)
+        #expect(text.summary.contains("said that it was stopping") && !text.summary.contains("outside"))
+        #expect(text.advice.contains("stop.timeoutSeconds"))
+        #expect(epitaph(.signal, .signalled(9)).summary.contains("outside"))
+    }
+
     @Test func whoWentWithItsSupervisorDidNotCrash() {
         let text = epitaph(.operator, .signalled(15), stop: .supervisorLoss)
         #expect(text.summary.contains("its supervisor was gone") && !text.summary.contains("outside"))
