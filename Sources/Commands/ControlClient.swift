@@ -28,6 +28,15 @@ struct ControlClient: ~Copyable {
 
     deinit { close(descriptor) }
 
+    /// The process that listens (SO_PEERCRED); nil: it can't be seen from here.
+    var peerPid: Int32? {
+        // struct ucred: pid, uid, gid.
+        var credentials: (pid: Int32, uid: UInt32, gid: UInt32) = (0, 0, 0)
+        var size = socklen_t(MemoryLayout.size(ofValue: credentials))
+        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 else { return nil }
+        return credentials.pid > 0 ? credentials.pid : nil
+    }
+
     // MARK: Calls
 
     /// The result of one request; a refusal is thrown with exit code 1.

@@ -9,6 +9,9 @@ struct UpgradeWatch {
     /// Between two tries to reach the new program.
     static let pauseMs: UInt32 = 5
 
+    /// How long another one may take that a service manager starts when the new program has ended.
+    static let othersSeconds = 3.0
+
     let path: String
     /// How long the new program may take, from the moment that the old one says it goes.
     let seconds: Double
@@ -19,10 +22,11 @@ struct UpgradeWatch {
         // A connection of its own: it ends when the old program does, and tells why it does not.
         var watcher = try ControlClient(path: path, patienceSeconds: seconds)
         _ = try watcher.call(.events(after: nil, count: 0, follow: true))
+        let process = asker.peerPid.flatMap(ProcessMark.init)
         _ = try asker.call(.upgrade)
         let begun = Self.now
         try awaitExecution(watcher, until: begun + seconds)
-        let after = try firstAnswer(after: before.supervisor, until: begun + seconds)
+        let after = try firstAnswer(after: before.supervisor, in: process, until: begun + seconds)
         return try Self.words(before: before, after: after, milliseconds: Int((Self.now - begun) * 1_000))
     }
 
@@ -43,10 +47,25 @@ struct UpgradeWatch {
         )
     }
 
-    private func firstAnswer(after old: SupervisorStatus, until end: Double) throws -> StatusReport {
+    /// - Parameter process: the supervisor's, which is the new program's too; nil: it can't be seen from here.
+    private func firstAnswer(
+        after old: SupervisorStatus, in process: ProcessMark?, until limit: Double
+    ) throws -> StatusReport {
+        var end = limit
+        var hasEnded = false
         while Self.now < end {
             if let report = try? answer(until: end), report.supervisor.startedAt != old.startedAt { return report }
+            if !hasEnded, process?.hasEnded == true {
+                hasEnded = true
+                end = min(end, Self.now + Self.othersSeconds)
+            }
             usleep(Self.pauseMs * 1_000)
+        }
+        if hasEnded {
+            throw Failure(
+                .noSupervisor,
+                "the supervisor (pid \(old.pid)) has executed its new program, and that has ended: none serves at \(path). "
+                    + "Its log tells why. The agents work on; a supervisor that is started takes them over")
         }
         throw Failure(
             .noSupervisor,

@@ -209,8 +209,8 @@ import Wire
 
         // Passes its check, and ends as soon as it is executed.
         try replace(program, script: "#!/bin/sh\ncase \"$*\" in *--check*) exit 0;; esac\nexit 3\n")
-        let gone = try agentctl(rig, ["upgrade", "--wait", "1"])
-        #expect(gone.code == 69 && gone.text.contains("has not answered"), "\(gone.text)")
+        let gone = try agentctl(rig, ["upgrade"])
+        #expect(gone.code == 69 && gone.text.contains("has ended") && gone.text.contains("pid \(pid)"), "\(gone.text)")
         #expect(ProcessTable.row(of: sleeper.pid ?? 0)?.isAlive == true, "the agents work on")
         #expect(try rig.exitCode() == 3)
     }
@@ -229,6 +229,28 @@ import Wire
         #expect(try rig.call(.upgrade).refusal != nil)
         unlink(program)
         #expect(try #require(try rig.call(.upgrade).refusal).contains("missing"))
+        #expect(try rig.agent("sleeper").pid == sleeper.pid)
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test("a program that can't be executed after its check leaves everything as it was")
+    func cannotBeExecuted() throws {
+        let (rig, program) = try rig()
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        let sleeper = try rig.waitFor("sleeper", .running)
+        let started = try rig.status().supervisor.startedAt
+        // Passes its check, and is another one then.
+        try rig.write("nothing", "#!/nowhere/at/all\n", mode: 0o755)
+        try replace(program, script: "#!/bin/sh\nmv \(rig.path)/nothing \(program)\n")
+        let told = try agentctl(rig, ["upgrade"])
+        #expect(told.code == 1 && told.text.contains("nothing has changed"), "\(told.text)")
+        #expect(try rig.status().supervisor.startedAt == started)
+        #expect(try rig.agent("sleeper").pid == sleeper.pid)
+        // It goes on as before, with a good program too.
+        try replace(program, by: try Binaries.path(of: "supervisor"))
+        #expect(try agentctl(rig, ["upgrade"]).code == 0)
+        rig.reconnect()
         #expect(try rig.agent("sleeper").pid == sleeper.pid)
         #expect(try rig.stop() == 0)
     }
