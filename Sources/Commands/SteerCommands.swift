@@ -83,8 +83,9 @@ struct UpgradeCommand: ParsableCommand {
         commandName: "upgrade",
         abstract: "Replace the supervisor's own program by the one that now lies at its path; no agent restarts.",
         discussion: """
-            It is run with --check first: a bad one changes nothing. The same as SIGUSR2, but that this ends when the new program
-            serves (0), when all is as it was (1), or when nobody has answered in time (69).
+            It is run with --check first: a bad one changes nothing. It goes by the configuration in force; what is on the disk is not
+            looked at. The same as SIGUSR2, but that this ends when the new program serves (0), when all is as it was (1), or when
+            it has ended, or nobody has answered in time (69).
             """)
 
     @OptionGroup var socket: SocketOptions

@@ -7,6 +7,8 @@ import Wire
 final class Handover {
     /// Names them in the environment of the new program, and nowhere else.
     static let variable = "QP_HANDED_DOWN"
+    /// Names the run directory to a program that is to take a living supervisor's place, and to the check of one.
+    static let takeover = "QP_TAKES_OVER"
     static let maxDescriptors = 16_384
     /// Of executing a program that somebody has open for writing; every agent runs on meanwhile.
     static let maxAttempts = 10
@@ -16,6 +18,9 @@ final class Handover {
     private(set) var notify: Descriptor?
     /// Pipes keep their content as long as somebody has them open.
     private var others: [Descriptor] = []
+
+    /// The run directory that this process is to take over from itself, or to say whether it could; nil: it begins by itself.
+    static var takenOver: String? { getenv(takeover).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 } }
 
     /// What the environment names; nobody has taken it yet.
     static var numbers: [Int32] {
@@ -27,6 +32,7 @@ final class Handover {
     init(notifySocket: String) {
         let numbers = Self.numbers
         unsetenv(Self.variable)
+        unsetenv(Self.takeover)
         for number in numbers where Self.closesOnExec(number, true) {
             let descriptor = Descriptor(number)
             var path = [CChar](repeating: 0, count: Limits.maxSocketPathBytes + 1)
@@ -59,9 +65,12 @@ final class Handover {
     }
 
     /// The new program takes our place: same pid, same children. Returns only when it can't be executed.
-    static func execute(_ program: String, _ arguments: [String], keeping descriptors: [Int32]) -> PosixError {
+    static func execute(
+        _ program: String, _ arguments: [String], of runDirectory: String, keeping descriptors: [Int32]
+    ) -> PosixError {
         let kept = descriptors.prefix(maxDescriptors).filter { closesOnExec($0, false) }
         setenv(variable, kept.map(String.init).joined(separator: ","), 1)
+        setenv(takeover, runDirectory, 1)
         var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         pointers.append(nil)
         for attempt in 1...maxAttempts {
@@ -73,6 +82,7 @@ final class Handover {
         let error = PosixError("execute", program)
         for descriptor in kept { closesOnExec(descriptor, true) }
         unsetenv(variable)
+        unsetenv(takeover)
         for pointer in pointers { free(pointer) }
         return error
     }

@@ -2,8 +2,8 @@ import Foundation
 import Supervision
 import Wire
 
-/// What a supervisor starts with: the configuration on the disk or, where agents of a predecessor live, the one that they
-/// run with. A crash or an upgrade applies no change: what differs on the disk is treated as if it had been changed a
+/// What a supervisor starts with: the configuration on the disk or, where agents of a predecessor live or it takes the place
+/// of its own older program, the one that they run with. A crash or an upgrade applies no change: what differs on the disk is treated as if it had been changed a
 /// moment after the start.
 public struct StartConfiguration {
     public let plan: Wire.FleetPlan
@@ -39,11 +39,12 @@ public struct StartConfiguration {
     ///   - programDirectory: absolute path of the folder that the supervisor's own binary is in.
     public static func find(configurationFile: String, programDirectory: String) -> Result<Self, Faults> {
         var complaints: [String] = []
-        for run in runDirectories(configurationFile) {
+        let told = Handover.takenOver
+        for run in told.map({ [$0] }) ?? runDirectories(configurationFile) {
             do {
                 guard let kept = try KeptConfiguration.read(in: run), kept.file == configurationFile,
-                    Inheritance.isAnybodyAlive(in: run),
-                    var start = inForce(kept, run, programDirectory)
+                    told != nil || Inheritance.isAnybodyAlive(in: run),
+                    var start = try inForce(kept, run, programDirectory)
                 else { continue }
                 start.note = difference(start.record, configurationFile, programDirectory)
                 return .success(start)
@@ -58,14 +59,38 @@ public struct StartConfiguration {
         }
     }
 
-    private static func inForce(_ kept: KeptConfiguration, _ run: String, _ programDirectory: String) -> Self? {
+    /// Whether this program could take the place of a supervisor: what `--check` judges where ``Handover/takeover`` names one's
+    /// run directory. nil: it does not.
+    public static func takeoverFaults(configurationFile: String, programDirectory: String) -> [String]? {
+        guard Handover.takenOver != nil else { return nil }
+        let launcher = "\(programDirectory)/agent-launcher"
+        let missing = access(launcher, X_OK) == 0 ? [] : ["\(launcher) is missing or not executable"]
+        switch find(configurationFile: configurationFile, programDirectory: programDirectory) {
+        case .success(let start): return missing + start.complaints
+        case .failure(let faults): return missing + faults.lines
+        }
+    }
+
+    /// How the check of a takeover begins to speak: whoever asks knows by it what was judged.
+    public static var takeoverMark: String { "\(UpgradeCheck.mark): supervisor \(Supervisor.version)" }
+
+    /// nil: it is another run directory's.
+    private static func inForce(_ kept: KeptConfiguration, _ run: String, _ programDirectory: String) throws -> Self? {
         let record = ConfigurationRecord(kept.content, over: HostConfigurationSource(), in: kept.agentsDirectory)
-        guard
-            let plan = try? Wire.FleetPlan.load(
-                configurationFile: kept.file, programDirectory: programDirectory, from: record
-            ).get(), PlanCheck.fleetErrors(plan).isEmpty, isSame(plan.configuration.runDirectory, run)
-        else { return nil }
-        return Self(plan: plan, record: record, kept: kept)
+        switch Wire.FleetPlan.load(configurationFile: kept.file, programDirectory: programDirectory, from: record) {
+        case .failure(let errors): throw Unusable(errors.errors[0].description)
+        case .success(let plan):
+            guard isSame(plan.configuration.runDirectory, run) else { return nil }
+            if let error = PlanCheck.fleetErrors(plan).first { throw Unusable(error) }
+            return Self(plan: plan, record: record, kept: kept)
+        }
+    }
+
+    /// Another version's words, or the machine is another by now.
+    private struct Unusable: Error, CustomStringConvertible {
+        let description: String
+
+        init(_ reason: String) { description = "the configuration in force is none to this program: \(reason)" }
     }
 
     /// Why the file is not followed; nil: it is.

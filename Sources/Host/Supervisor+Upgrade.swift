@@ -8,14 +8,18 @@ extension Supervisor {
     /// How long launches that are under way may take before the change.
     static let quietLimitMs: Int64 = 5_000
 
-    static let leaving = "the supervisor is being upgraded, and reads the configuration anew with its new program"
+    static let leaving = "the supervisor is being upgraded; try again when its new program serves"
 
-    /// Checks the program at our own path, then executes it. A bad one changes nothing, and the asker hears why.
+    /// Checks the program at our own path, then executes it. A bad one changes nothing, and the asker hears why. What is wrong on
+    /// the disk is no reason against it: it takes over what is in force.
     func upgrade(for request: CommandTable.Pending?) {
         let request = request ?? CommandTable.Pending(verb: "upgrade", client: nil, requestID: nil, agents: [])
         guard !isUpgrading else { return refuseUpgrade(request, "an upgrade is under way already") }
         guard !isStopping else { return refuseUpgrade(request, "the supervisor is stopping") }
-        let check = UpgradeCheck(program: options.program, configurationFile: options.configurationFile)
+        // What it is to judge, and to take over.
+        if (try? KeptConfiguration.read(in: runDirectory.path)) == nil { keepConfiguration() }
+        let check = UpgradeCheck(
+            program: options.program, configurationFile: options.configurationFile, runDirectory: runDirectory.path)
         do {
             let mailbox = try Mailbox<String?>()
             let source = try mailbox.attach(to: loop) { [unowned self] problem in
@@ -44,7 +48,7 @@ extension Supervisor {
             request.requestID, ControlError(.refused, "upgrade refused, nothing has changed: \(problem)"))
     }
 
-    /// The new program is good, and takes over as soon as nothing is being made: it reads the configuration itself.
+    /// The new program is good, and takes over as soon as nothing is being made.
     var isLeaving: Bool { isUpgrading && upgradeMailbox == nil }
 
     private func prepareUpgrade(_ request: CommandTable.Pending) {
@@ -89,7 +93,8 @@ extension Supervisor {
         launcher.announceUpgrade(true)
         let kept = runDirectory.claim.handles + [notify.handle] + sockets.handles + agents.values.flatMap(\.log.handles)
         setenv(OpenFilesLimit.variable, String(openFiles.soft), 1)
-        let error = Handover.execute(options.program, CommandLine.arguments, keeping: kept)
+        let error = Handover.execute(
+            options.program, CommandLine.arguments, of: runDirectory.path, keeping: kept)
         launcher.announceUpgrade(false)
         unsetenv(OpenFilesLimit.variable)
         record(kind: "upgrade", message: "upgrade failed, nothing has changed: \(error)")

@@ -1,10 +1,12 @@
 import CLinux
 import Foundation
 
-/// Whether a program can take the supervisor's place: it is run with `--check` first, on a thread of its own.
+/// Whether a program can take the supervisor's place: it is run with `--check` first, on a thread of its own, and told by
+/// ``Handover/takeover`` which run directory it would take over: it judges the configuration in force there, as it would be
+/// taken over (``StartConfiguration/takeoverFaults(configurationFile:programDirectory:)``), and not what is on the disk.
 struct UpgradeCheck: Sendable {
-    /// How long it may think; then it is killed and refused.
-    static let timeoutSeconds = 20.0
+    /// How long it may think; then it is killed and refused. Everything goes on meanwhile, so that a slow machine is no reason.
+    static let timeoutSeconds = 60.0
     /// Bytes of its complaints that are told.
     static let maxComplaintBytes = 4_096
     private static let pauseUs: UInt32 = 5_000
@@ -13,8 +15,12 @@ struct UpgradeCheck: Sendable {
     /// Few tries, since each leaves descriptors behind in Foundation.
     static let busyPausesMs = [10, 20, 40, 80, 160, 320, 640, 1_280]
 
+    /// How a program's words begin that knows ``Handover/takeover``: it has judged the configuration in force.
+    static let mark = "takeover check"
+
     let program: String
     let configurationFile: String
+    let runDirectory: String
 
     /// Why not; nil: it can. Blocks; `pause` waits so many milliseconds before a busy program is tried again.
     func run(pause: (Int) -> Void = { usleep(UInt32($0) * 1_000) }) -> String? {
@@ -43,15 +49,25 @@ struct UpgradeCheck: Sendable {
         if process.isRunning {
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
-            return "\(program) --check did not end within \(Int(Self.timeoutSeconds)) s"
+            return "\(program) --check did not end within \(Int(Self.timeoutSeconds)) s, and was killed"
         }
         Self.read(fd, &complaint)
         if process.terminationReason == .exit, process.terminationStatus == 0 { return nil }
         let manner =
             process.terminationReason == .exit
             ? "ended with code \(process.terminationStatus)" : "was killed by signal \(process.terminationStatus)"
-        let text = String(decoding: complaint, as: UTF8.self).split(separator: "\n").joined(separator: "; ")
-        return "\(program) --check \(manner)\(text.isEmpty ? "" : ": \(text)")"
+        return "\(program) --check \(manner)\(Self.reason(complaint))"
+    }
+
+    /// Its words. A version that does not know the question has judged something else, and the reader is told so.
+    private static func reason(_ complaint: [UInt8]) -> String {
+        var lines = String(decoding: complaint, as: UTF8.self).split(separator: "\n")
+        let isKnown = lines.first?.hasPrefix(mark) == true
+        if isKnown { lines.removeFirst() }
+        let version =
+            isKnown
+            ? "" : " (it is of another version, which judges the configuration on the disk instead of the one in force)"
+        return version + (lines.isEmpty ? "" : ": " + lines.joined(separator: "; "))
     }
 
     private func start(_ errors: Pipe, pause: (Int) -> Void) throws -> Process {
@@ -68,6 +84,7 @@ struct UpgradeCheck: Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = ["--config", configurationFile, "--check"]
+        process.environment = ProcessInfo.processInfo.environment.merging([Handover.takeover: runDirectory]) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         process.standardError = errors

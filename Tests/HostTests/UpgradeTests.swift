@@ -166,7 +166,8 @@ import Wire
     func isBusy() throws {
         try withTemporaryDirectory { directory in
             let program = try directory.file("supervisor", "#!/bin/sh\nexit 0\n", mode: 0o755)
-            let check = UpgradeCheck(program: program, configurationFile: "supervisor.json")
+            let check = UpgradeCheck(
+                program: program, configurationFile: "supervisor.json", runDirectory: directory.path)
             #expect(check.run { _ in Issue.record("nobody writes it") } == nil)
 
             let writer = try Descriptor.open(program, O_WRONLY)
@@ -225,12 +226,83 @@ import Wire
         let told = try #require(try rig.call(.upgrade).refusal)
         #expect(
             told.contains("nothing has changed") && told.contains("78") && told.contains("no such key: x"), "\(told)")
+        #expect(told.contains("of another version") && told.contains("on the disk"), "\(told)")
         try replace(program, script: "not a program at all")
         #expect(try rig.call(.upgrade).refusal != nil)
         unlink(program)
         #expect(try #require(try rig.call(.upgrade).refusal).contains("missing"))
         #expect(try rig.agent("sleeper").pid == sleeper.pid)
         #expect(try rig.stop() == 0)
+    }
+
+    @Test("what is wrong on the disk is no reason against a new program")
+    func judgesWhatIsInForce() throws {
+        let (rig, program) = try rig()
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.agent("refused", SupervisorRig.sleeper, manifest: #""limits": { "files": "many" }"#)
+        try rig.start()
+        let sleeper = try rig.waitFor("sleeper", .running)
+        _ = try rig.waitFor("refused", .failed)
+        try rig.write("supervisor.json", "{")
+        try replace(program, by: try Binaries.path(of: "supervisor"))
+        let done = try agentctl(rig, ["upgrade"])
+        #expect(done.code == 0 && done.text.contains("1 agent taken over"), "\(done.text)")
+        rig.reconnect()
+        #expect(try rig.agent("sleeper").pid == sleeper.pid)
+        #expect(try rig.agent("refused").state == .failed)
+        #expect(try rig.status().notes?.first?.contains("can't be used") == true)
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test(
+        "where no agent lives at the moment, an upgrade goes by what is in force too", arguments: ["run", "elsewhere"])
+    func nobodyLives(_ run: String) throws {
+        let (rig, program) = try rig()
+        // Found where the rig looks for it.
+        mkdir("\(rig.path)/\(run)", 0o700)
+        if run != "run" { symlink(run, "\(rig.path)/run") }
+        try rig.write("supervisor.json", #"{ "runDirectory": "\#(run)" }"#)
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        _ = try rig.waitFor("sleeper", .running)
+        #expect(try rig.call(.stop(["sleeper"])).refusal == nil)
+        // Half a file does not tell the run directory.
+        try rig.write("supervisor.json", "{")
+        try replace(program, by: try Binaries.path(of: "supervisor"))
+        let done = try agentctl(rig, ["upgrade"])
+        #expect(done.code == 0, "\(done.text)")
+        rig.reconnect()
+        #expect(try rig.agent("sleeper").state == .stopped)
+        #expect(try rig.call(.start(["sleeper"])).refusal == nil)
+        let pid = try #require(try rig.agent("sleeper").pid)
+        let told = ProcessTable.environment(of: pid, [Handover.takeover, Handover.variable])
+        #expect(told.isEmpty, "what is meant for the supervisor stays with it")
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test("a program that can't use the configuration in force is refused, whatever is on the disk")
+    func cannotTakeOver() throws {
+        let (rig, program) = try rig()
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        _ = try rig.waitFor("sleeper", .running)
+        func check() throws -> (code: Int32, text: String) {
+            try outcome(
+                of: "/usr/bin/env",
+                [
+                    "\(Handover.takeover)=\(rig.path)/run", program, "--config", "\(rig.path)/supervisor.json",
+                    "--check",
+                ])
+        }
+        try rig.write("supervisor.json", "{")
+        let good = try check()
+        #expect(good.code == 0 && good.text.contains(UpgradeCheck.mark), "\(good.text)")
+        try rig.configure("")
+        try rig.killed()
+        let file = try Descriptor.open(KeptConfiguration.path(in: "\(rig.path)/run"), O_WRONLY)
+        #expect(pwrite(file.raw, "x", 1, 40) == 1)
+        let bad = try check()
+        #expect(bad.code == 78 && bad.text.contains("is damaged"), "\(bad.text)")
     }
 
     @Test("a program that can't be executed after its check leaves everything as it was")
