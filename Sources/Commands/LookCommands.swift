@@ -43,7 +43,10 @@ struct GraphCommand: ParsableCommand {
 struct LogsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "The last lines that an agent wrote.",
-        discussion: "With -f an agent that is being dropped in is waited for, \(Int(appearanceSeconds)) s at most.")
+        discussion: """
+            With -f an agent that is being dropped in is waited for, \(Int(appearanceSeconds)) s at most, and a supervisor that comes back \
+            after an upgrade or a crash is followed on: no line is lost or told twice.
+            """)
 
     /// A drop-in is taken half a second after its copy is complete, and its name is often asked for at once.
     static let appearanceSeconds = 2.0
@@ -55,6 +58,7 @@ struct LogsCommand: ParsableCommand {
     var follow = false
     @Option(name: [.customShort("n"), .long], help: "How many lines.")
     var lines = ControlProtocol.defaultLogLines
+    @OptionGroup var reconnection: Reconnection.Options
     @Argument(help: ArgumentHelp("The agent.", valueName: "agent"))
     var agent: String
 
@@ -65,15 +69,37 @@ struct LogsCommand: ParsableCommand {
     }
 
     func run() throws {
-        var client = try socket.client()
-        let command = ControlCommand.logs(agent: agent, lines: lines, follow: follow)
-        for line in try report(command, from: &client).lines { Terminal.say(Self.text(of: line)) }
-        guard follow else { return }
-        while let (method, params) = try client.nextNotification() {
-            guard method == ControlProtocol.Notification.log.rawValue else { continue }
-            Terminal.say(Self.text(of: try ControlClient.decode(params, as: LogLine.self)))
+        guard follow else {
+            var client = try socket.client()
+            let command = ControlCommand.logs(agent: agent, lines: lines, follow: false)
+            for line in try report(command, from: &client).lines { Terminal.say(Self.text(of: line)) }
+            return
         }
-        throw Failure(.noSupervisor, "the supervisor closed the connection; start it again to follow on")
+        var position = LogPosition()
+        var isFirst = true
+        func show(_ line: LogLine) {
+            Terminal.say(Self.text(of: line))
+            position.note(line)
+        }
+        try Reconnection(path: try socket.path(), seconds: reconnection.wait).follow { client, _ in
+            // One at least, to know where the log is.
+            let wanted = isFirst ? max(1, lines) : ControlProtocol.maxLogLines
+            let command = ControlCommand.logs(agent: agent, lines: wanted, follow: true)
+            let told = try report(command, from: &client).lines
+            if isFirst {
+                for line in told { position.note(line) }
+                for line in told.suffix(lines) { Terminal.say(Self.text(of: line)) }
+            } else {
+                let rest = position.rest(of: told)
+                if rest == nil { Terminal.complain("agentctl: lines may be missing before the next one") }
+                for line in rest ?? told[...] { show(line) }
+            }
+            isFirst = false
+            while let (method, params) = try client.nextNotification() {
+                guard method == ControlProtocol.Notification.log.rawValue else { continue }
+                show(try ControlClient.decode(params, as: LogLine.self))
+            }
+        }
     }
 
     /// Of an agent that may be about to appear, where its lines are to be followed.
@@ -109,7 +135,7 @@ struct EventsCommand: ParsableCommand {
         discussion: """
             Numbered without a gap from 1 by each supervisor process, which keeps the last \(ControlProtocol.maxEvents). One that took \
             over from another begins anew: what was before is in each agent's log, `agentctl logs`, and its ends in \
-            `agentctl why --all`. With -f, whoever is told that the connection was closed asks again.
+            `agentctl why --all`. With -f it goes on with the supervisor that comes after an upgrade or a crash, from its first event.
             """)
 
     @OptionGroup var socket: SocketOptions
@@ -119,6 +145,7 @@ struct EventsCommand: ParsableCommand {
     var count = ControlProtocol.defaultEvents
     @Flag(help: "One JSON object a line.")
     var json = false
+    @OptionGroup var reconnection: Reconnection.Options
 
     func validate() throws {
         guard (0...ControlProtocol.maxEvents).contains(count) else {
@@ -127,14 +154,34 @@ struct EventsCommand: ParsableCommand {
     }
 
     func run() throws {
-        var client = try socket.client()
-        let result = try client.call(.events(after: nil, count: count, follow: follow))
-        for event in result["events"]?.array ?? [] { try show(event) }
-        guard follow else { return }
-        while let (method, params) = try client.nextNotification() {
-            if method == ControlProtocol.Notification.event.rawValue { try show(params) }
+        guard follow else {
+            var client = try socket.client()
+            let result = try client.call(.events(after: nil, count: count, follow: false))
+            for event in result["events"]?.array ?? [] { try show(event) }
+            return
         }
-        throw Failure(.noSupervisor, "the supervisor closed the connection; start it again to follow on")
+        var followed: SupervisorStatus?
+        var last: Int64?
+        try Reconnection(path: try socket.path(), seconds: reconnection.wait).follow { client, supervisor in
+            var command = ControlCommand.events(after: nil, count: count, follow: true)
+            if let known = followed {
+                let isSame = known.startedAt == supervisor.startedAt && known.pid == supervisor.pid
+                if !isSame { Terminal.complain("agentctl: its events begin at 1") }
+                let seen = isSame ? last : 0
+                if let seen {
+                    command = .events(after: UInt64(clamping: seen), count: ControlProtocol.maxEvents, follow: true)
+                }
+            }
+            followed = supervisor
+            func take(_ event: JSONValue) throws {
+                try show(event)
+                last = event["sequence"]?.integer
+            }
+            for event in try client.call(command)["events"]?.array ?? [] { try take(event) }
+            while let (method, params) = try client.nextNotification() {
+                if method == ControlProtocol.Notification.event.rawValue { try take(params) }
+            }
+        }
     }
 
     private func show(_ event: JSONValue) throws {

@@ -6,7 +6,8 @@ struct TopCommand: ParsableCommand {
         commandName: "top", abstract: "The status table, again and again, busiest agents first.",
         discussion: """
             On a terminal it is redrawn in place; keys: q ends it, c m r u n sort by CPU, memory, restarts, uptime, name.
-            Elsewhere it prints one table and ends; with -n that many, one each interval.
+            Elsewhere it prints one table and ends; with -n that many, one each interval. It goes on with the supervisor that comes after an \
+            upgrade or a crash.
             """)
 
     @OptionGroup var socket: SocketOptions
@@ -18,6 +19,7 @@ struct TopCommand: ParsableCommand {
     var count: Int?
     @Flag(help: "Show what limits each agent.")
     var limits = false
+    @OptionGroup var reconnection: Reconnection.Options
 
     func validate() throws {
         guard interval >= 0.1, interval <= 3_600 else { throw ValidationError("--interval takes 0.1 to 3600 seconds") }
@@ -25,21 +27,33 @@ struct TopCommand: ParsableCommand {
     }
 
     func run() throws {
-        var client = try socket.client()
+        let reconnection = Reconnection(path: try socket.path(), seconds: reconnection.wait)
+        var connection: Reconnection.Connection? = try Reconnection.Connection(path: reconnection.path)
         let looks = count ?? (Terminal.isOutputTerminal ? 0 : 1)
         let screen = LiveScreen()
         defer { screen.close() }
         var order = Order.cpu
         var look = 0
-        while true {
-            var report = try client.status().report
+        var shown: [String] = []
+        while let supervisor = connection?.supervisor {
+            var report: StatusReport
+            do {
+                guard let answer = try connection?.client.status().report else { return }
+                report = answer
+            } catch let end as Failure where end.code == .noSupervisor {
+                tell(reconnection.notice(supervisor), under: shown, on: screen)
+                // Without a terminal it only waits.
+                connection = try reconnection.next { screen.key(within: $0) != .quit }
+                if let next = connection?.supervisor { tell(Reconnection.greeting(next), under: shown, on: screen) }
+                continue
+            }
             report.agents.sort(by: order.comes(_:before:))
-            let lines = StatusTable.lines(
+            shown = StatusTable.lines(
                 report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
             if Terminal.isOutputTerminal {
-                screen.draw(lines + ["sorted by \(order.rawValue); q ends, c m r u n sort"])
+                screen.draw(shown + ["sorted by \(order.rawValue); q ends, c m r u n sort"])
             } else {
-                Terminal.say(lines.joined(separator: "\n"))
+                Terminal.say(shown.joined(separator: "\n"))
             }
             look += 1
             if looks > 0, look >= looks { return }
@@ -48,6 +62,14 @@ struct TopCommand: ParsableCommand {
             case .other(let byte): order = Order(key: byte) ?? order
             case nil: break
             }
+        }
+    }
+
+    private func tell(_ notice: String, under shown: [String], on screen: LiveScreen) {
+        if Terminal.isOutputTerminal {
+            screen.draw(Array(shown.prefix(max(0, LiveScreen.rows - 2))) + [notice])
+        } else if reconnection.wait > 0 {
+            Terminal.complain("agentctl: \(notice)")
         }
     }
 

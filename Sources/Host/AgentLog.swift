@@ -306,12 +306,13 @@ final class AgentLog {
         guard !lines.isEmpty else { return }
         let now = Timestamp.now()
         var bytes: [UInt8] = []
+        var told: [LogLine] = []
         for line in lines {
             let record = LogRecord(
                 at: now, incarnation: number ?? incarnation, stream: stream, continues: line.continues, text: line.bytes
             )
             record.append(to: &bytes)
-            follower?(record.line(agent: agent))
+            if follower != nil { told.append(record.line(agent: agent)) }
         }
         if stream != .supervisor {
             for line in lines.suffix(Self.rememberedLines) {
@@ -322,5 +323,7 @@ final class AgentLog {
             }
         }
         if let trouble = file.write(bytes, lines: lines.count) { complaint(trouble) }
+        // Once they are in the file: a follower that has to ask the next supervisor goes on behind what it has seen of it.
+        for line in told { follower?(line) }
     }
 }

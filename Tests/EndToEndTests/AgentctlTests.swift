@@ -184,10 +184,10 @@ extension EndToEnd {
             try withMarket { run in
                 try run.settled()
                 let events = try Program(
-                    Programs.agentctl, ["events", "-f", "--json", "--socket", run.place.socket], in: run.place.path,
-                    name: "events")
+                    Programs.agentctl, ["events", "-f", "--json", "--wait", "1", "--socket", run.place.socket],
+                    in: run.place.path, name: "events")
                 let logs = try Program(
-                    Programs.agentctl, ["logs", "-f", "AlphaScanner", "--socket", run.place.socket],
+                    Programs.agentctl, ["logs", "-f", "AlphaScanner", "--wait", "0", "--socket", run.place.socket],
                     in: run.place.path, name: "logs")
                 try eventually("both follow") { !events.output.isEmpty && !logs.output.isEmpty ? true : nil }
                 let said = logs.output.count
@@ -200,7 +200,7 @@ extension EndToEnd {
                     return isBack && logs.output.count > said ? true : nil
                 }
                 try run.stop()
-                // Their supervisor is gone: they say so and end.
+                // Their supervisor is gone and none follows: they say so and end.
                 #expect(try events.outcome().exit == .code(69))
                 #expect(try logs.outcome().exit == .code(69))
             }
