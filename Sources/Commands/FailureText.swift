@@ -13,15 +13,27 @@ package enum FailureText {
         return failed.first { $0.name == name } ?? failed.first { $0.name.hasPrefix("\(name) (") }
     }
 
+    private static let cure = "correct that, then `agentctl reload`. `supervisor --check` tells every mistake at once."
+
+    /// The same as JSON, in place of a certificate: `agent`, `state`, `failure` (the word of `status`), `message`, `next`; what is
+    /// not known is left out.
+    package static func json(_ status: AgentStatus) -> String {
+        let next = status.failure == .misconfigured ? cure : nil
+        let members: [(String, String?)] = [
+            ("agent", status.name), ("state", status.state.rawValue), ("failure", status.failure?.rawValue),
+            ("message", status.message), ("next", next),
+        ]
+        return JSONValue.object(
+            members.compactMap { key, value in value.map { JSONValue.Member(key: key, value: .string($0)) } }
+        ).text
+    }
+
     /// What holds now, and the next step.
     package static func lines(_ status: AgentStatus) -> [String] {
         let reason = status.message ?? "the supervisor does not say why; `agentctl events` may"
         switch status.failure {
         case .misconfigured:
-            return [
-                "\(status.name) is refused: \(reason)",
-                "Next: correct that, then `agentctl reload`. `supervisor --check` tells every mistake at once.",
-            ]
+            return ["\(status.name) is refused: \(reason)", "Next: \(cure)"]
         case .tooManyRestarts, .tooManyGroupRestarts, .rejectedConfiguration, .cannotExecute, .survivors, nil:
             return ["\(status.name) is failed: \(reason)"]
         }

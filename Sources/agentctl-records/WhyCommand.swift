@@ -15,7 +15,7 @@ struct WhyCommand: ParsableCommand {
             """)
 
     @OptionGroup var socket: SocketOptions
-    @Flag(help: "The certificate as JSON; with --all a list, newest first.")
+    @Flag(help: "The certificate as JSON, or why it is refused where there is none; with --all a list, newest first.")
     var json = false
     @Flag(help: "Every end that is still on record, newest first, a line each.")
     var all = false
@@ -26,12 +26,12 @@ struct WhyCommand: ParsableCommand {
 
     func run() throws {
         let runDirectory = try socket.runDirectory()
-        let report = json || all || incarnation != nil ? nil : socket.report()
+        let report = all || incarnation != nil ? nil : socket.report()
         let failed = report.flatMap { FailureText.failed(agent, in: $0) }
         let standing = failed.map { FailureText.lines($0).joined(separator: "\n") }
         // A refusal is the answer itself; what holds of one that ended follows from its end.
         let isRefused = failed?.failure == .misconfigured
-        if isRefused, let standing { Terminal.say(standing) }
+        if isRefused, !json, let standing { Terminal.say(standing) }
         let known = DeathCertificates.agents(runDirectory: runDirectory) + (failed == nil ? [] : [agent])
         guard known.contains(agent) else {
             let remedy = NearestName.remedy(agent, among: known, otherwise: "`agentctl status` lists the agents")
@@ -48,6 +48,7 @@ struct WhyCommand: ParsableCommand {
             }
         }
         guard let newest = certificates.first else {
+            if json, let failed { return Terminal.say(FailureText.json(failed)) }
             if let standing { return isRefused ? () : Terminal.say(standing) }
             return Terminal.say(json ? (all ? "[]" : "null") : "\(agent) has not ended yet.")
         }

@@ -155,4 +155,26 @@ import Wire
             of: Binaries.path(of: "agentctl"), ["events", "-f", "--socket", "\(rig.path)/run/control.sock"])
         #expect(late.code == 69, "whom nobody answers at first is told at once")
     }
+
+    @Test("why --json tells why an agent that never ran is refused")
+    func refusal() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("wrong", SupervisorRig.sleeper, manifest: #""limits": { "files": "many" }"#)
+        try rig.agent("sleeper", SupervisorRig.sleeper)
+        try rig.start()
+        let wrong = try rig.waitFor("wrong", .failed)
+        _ = try rig.waitFor("sleeper", .running)
+        func why(_ arguments: String...) throws -> (code: Int32, text: String) {
+            try outcome(
+                of: Binaries.path(of: "agentctl"), ["why"] + arguments + ["--socket", "\(rig.path)/run/control.sock"])
+        }
+        let told = try why("wrong", "--json")
+        let object = try JSONValue.parse(Array(told.text.utf8), file: "answer").get()
+        #expect(told.code == 0 && object["agent"]?.string == "wrong" && object["state"]?.string == "failed")
+        #expect(object["failure"]?.string == "misconfigured")
+        #expect(object["message"]?.string == wrong.message && wrong.message?.contains("agent.json") == true)
+        #expect(object["next"]?.string?.contains("agentctl reload") == true)
+        #expect(try why("sleeper", "--json").text == "null\n")
+        #expect(try rig.stop() == 0)
+    }
 }
