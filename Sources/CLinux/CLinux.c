@@ -61,6 +61,12 @@ int qp_pidfd_exit_status(int pidfd, int *status) {
     return 1;
 }
 
+int qp_spawn_in(posix_spawn_file_actions_t *actions, const char *folder) {
+    int error = posix_spawn_file_actions_addchdir_np(actions, folder);
+    if (error != 0) errno = error;
+    return error == 0 ? 0 : -1;
+}
+
 static void fill_exit(struct qp_exit *out, const siginfo_t *info) {
     memset(out, 0, sizeof *out);
     out->pid = info->si_pid;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -38,6 +39,9 @@ int qp_bound_path(int socket, char *path, size_t size);
 int qp_pidfd_exit_status(int pidfd, int *status);
 /// pidfd_send_signal(2) without siginfo.
 int qp_pidfd_send_signal(int pidfd, int signal);
+
+/// posix_spawn_file_actions_addchdir_np(3): where the new process works.
+int qp_spawn_in(posix_spawn_file_actions_t *actions, const char *folder);
 
 /// How a child ended, as waitid(2) and its rusage tell.
 struct qp_exit {
