@@ -27,6 +27,8 @@ final class AgentsWatch {
     /// The folders by whose names the directory is found: the one that holds it, and those of links on the way to it.
     private var guards: DirectoryWatch!
     private var guarded: [Int32: [String: Bool]] = [:]
+    /// nil: this machine does not tell of mounts, and a reload finds them.
+    private var mounts: MountWatch?
     private var isClosed = false
     private var lookAgain: EventLoop.Timer?
     /// Program path → entries whose agents run it.
@@ -50,11 +52,13 @@ final class AgentsWatch {
         guards = try DirectoryWatch(loop: loop, mask: DirectoryWatch.namesMask) { [weak self] in
             self?.happenedOnTheWay($0)
         }
+        mounts = try? MountWatch(loop: loop) { [weak self] in self?.recheck(.mounted) }
         watchAll()
     }
 
     func close() {
         isClosed = true
+        mounts?.close()
         if let lookAgain { loop.cancel(lookAgain) }
         kernel.close()
         guards.close()
@@ -179,7 +183,7 @@ final class AgentsWatch {
         lookAgain = loop.schedule(afterMs: afterMs) { [weak self] in
             guard let self else { return }
             lookAgain = nil
-            if watches[.directory] == nil { recheck(isSwap: false) }
+            if watches[.directory] == nil { recheck(.back) }
         }
     }
 
@@ -196,20 +200,29 @@ final class AgentsWatch {
     }
 
     private func happenedOnTheWay(_ happening: DirectoryWatch.Happening) {
-        if happening.has(IN_Q_OVERFLOW) { return recheck(isSwap: false) }
+        if happening.has(IN_Q_OVERFLOW) { return recheck(.back) }
         if happening.has(IN_IGNORED) {
             guarded[happening.watch] = nil
         } else if happening.has(IN_DELETE_SELF, IN_MOVE_SELF) {
-            recheck(isSwap: false)
+            recheck(.back)
         } else if let wasLink = guarded[happening.watch]?[happening.name] {
             watchTheWay()
             // One that was removed and made anew is swapped too.
-            recheck(isSwap: wasLink || guarded[happening.watch]?[happening.name] == true)
+            let isSwap = wasLink || guarded[happening.watch]?[happening.name] == true
+            recheck(isSwap ? .swapped : .back)
         }
     }
 
+    /// How another directory may have come to its place.
+    private enum Way: String {
+        case back = "is there again"
+        /// By a link: a deployment.
+        case swapped = "is another directory now"
+        case mounted = "is covered or uncovered: another directory is mounted there"
+    }
+
     /// Whether another directory is found by its path than before.
-    private func recheck(isSwap: Bool) {
+    private func recheck(_ way: Way) {
         let before = watches[.directory]
         let now = try? kernel.add(directory)
         watchTheWay()
@@ -219,8 +232,8 @@ final class AgentsWatch {
         guard watches[.directory] != nil else { return }
         let rest = Int(DropInWatch.regrowthRest.seconds)
         complain(
-            (isSwap ? "\(directory) is another directory now" : "\(directory) is there again")
+            "\(directory) \(before == nil && way == .mounted ? Way.back.rawValue : way.rawValue)"
                 + "; what is missing in it counts when it has been left alone for \(rest) s, or at `agentctl reload`")
-        receive(isSwap ? .swapped : .back)
+        receive(way == .swapped ? .swapped : .back)
     }
 }

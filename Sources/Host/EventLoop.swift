@@ -13,6 +13,8 @@ public final class EventLoop {
         public let rawValue: UInt32
         public init(rawValue: UInt32) { self.rawValue = rawValue }
         public static let readable = Readiness(rawValue: EPOLLIN.rawValue)
+        /// What the descriptor's own manual says that EPOLLPRI means.
+        public static let urgent = Readiness(rawValue: EPOLLPRI.rawValue)
         public static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
         public static let hangUp = Readiness(rawValue: EPOLLHUP.rawValue)
         public static let failed = Readiness(rawValue: EPOLLERR.rawValue)

@@ -311,6 +311,33 @@ struct DropInTests {
         #expect(try rig.stop() == 0)
     }
 
+    @Test(.enabled(if: geteuid() == 0, "only root mounts"), arguments: ["agents", ""])
+    func whatIsMountedInTheDirectorysPlaceIsSeen(_ place: String) throws {
+        let rig = try SupervisorRig()
+        let mountPoint = "\(rig.path)/over" + (place.isEmpty ? "" : "/\(place)")
+        mkdir("\(rig.path)/over", 0o755)
+        mkdir("\(rig.path)/over/agents", 0o755)
+        try rig.write(
+            "supervisor.json", #"{ "runDirectory": "run", "agentsDirectory": "over/agents", \#(Self.quick) }"#)
+        try rig.write("over/agents/Well", "#!/bin/sh\necho here\nexec sleep 1000\n", mode: 0o755)
+        try rig.start()
+        let pid = try rig.waitFor("Well", .running).pid
+        // Its shell has found the script by its name.
+        try rig.waitForLine("here", of: "Well")
+        guard mount("none", mountPoint, "tmpfs", 0, nil) == 0 else { return }
+        defer { umount2(mountPoint, Int32(MNT_DETACH)) }
+        mkdir("\(rig.path)/over/agents", 0o755)
+        try rig.wait("it is told") { rig.output.contains("another directory is mounted") || place.isEmpty }
+        try rig.write("over/agents/Mounted", SupervisorRig.sleeper, mode: 0o755)
+        try wait(rig, "Mounted", .running)
+        #expect(try rig.agent("Well").pid == pid, "what is missing is left alone for a while")
+        umount2(mountPoint, Int32(MNT_DETACH))
+        try rig.write("over/agents/Last", SupervisorRig.sleeper, mode: 0o755)
+        try wait(rig, "Last", .running)
+        #expect(try rig.agent("Well").pid == pid)
+        #expect(try rig.stop() == 0)
+    }
+
     /// Each is refused as a whole, with its reason, and changes nothing, whatever else has changed with it.
     @Test func noFaultyReloadChangesAnything() throws {
         let rig = try rig(#""watch": { "enabled": false }"#)
