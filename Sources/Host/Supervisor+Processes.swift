@@ -250,7 +250,7 @@ extension Supervisor {
     /// Buries the dead that are nobody's: descendants of agents that outlived their parents. The living stay until
     /// their agent's tree is cleared.
     func buryOrphans() {
-        // The program that an upgrade tries is Foundation's to reap.
+        // The program that an upgrade tries is reaped by the thread that waits for it.
         guard mayHaveOrphans, launcher.isQuiet, upgradeMailbox == nil else { return }
         mayHaveOrphans = false
         var exit = qp_exit()

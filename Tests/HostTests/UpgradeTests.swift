@@ -185,6 +185,17 @@ import Wire
         }
     }
 
+    @Test("a program that does not end is killed, and refused with the time that it had")
+    func isSilent() throws {
+        try withTemporaryDirectory { directory in
+            let program = try directory.file("supervisor", "#!/bin/sh\nexec sleep 1000\n", mode: 0o755)
+            let check = UpgradeCheck(
+                program: program, configurationFile: "supervisor.json", runDirectory: directory.path)
+            let told = try #require(check.run(within: .seconds(1)))
+            #expect(told.contains("did not end within 1 s"), "\(told)")
+        }
+    }
+
     /// Runs agentctl to its end.
     private func agentctl(_ rig: SupervisorRig, _ arguments: [String]) throws -> (code: Int32, text: String) {
         try outcome(
