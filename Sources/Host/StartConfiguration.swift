@@ -59,21 +59,6 @@ public struct StartConfiguration {
         }
     }
 
-    /// Whether this program could take the place of a supervisor: what `--check` judges where ``Handover/takeover`` names one's
-    /// run directory. nil: it does not.
-    public static func takeoverFaults(configurationFile: String, programDirectory: String) -> [String]? {
-        guard Handover.takenOver != nil else { return nil }
-        let launcher = "\(programDirectory)/agent-launcher"
-        let missing = access(launcher, X_OK) == 0 ? [] : ["\(launcher) is missing or not executable"]
-        switch find(configurationFile: configurationFile, programDirectory: programDirectory) {
-        case .success(let start): return missing + start.complaints
-        case .failure(let faults): return missing + faults.lines
-        }
-    }
-
-    /// How the check of a takeover begins to speak: whoever asks knows by it what was judged.
-    public static var takeoverMark: String { "\(UpgradeCheck.mark): supervisor \(Supervisor.version)" }
-
     /// nil: it is another run directory's.
     private static func inForce(_ kept: KeptConfiguration, _ run: String, _ programDirectory: String) throws -> Self? {
         let record = ConfigurationRecord(kept.content, over: HostConfigurationSource(), in: kept.agentsDirectory)

@@ -4,8 +4,8 @@ import Supervision
 import Wire
 
 /// Whether a program can take the supervisor's place: it is run with `--check` first, on a thread of its own, and told by
-/// ``Handover/takeover`` which run directory it would take over: it judges the configuration in force there, as it would be
-/// taken over (``StartConfiguration/takeoverFaults(configurationFile:programDirectory:)``), and not what is on the disk.
+/// ``Handover/takeover`` which run directory it would take over: it judges what is in force there (``TakeoverCheck``), and not
+/// what is on the disk.
 struct UpgradeCheck: Sendable {
     /// How long it may think; then it is killed and refused. Everything goes on meanwhile, so that a slow machine is no reason.
     static let limit = Nanoseconds.seconds(60)
@@ -14,9 +14,6 @@ struct UpgradeCheck: Sendable {
     /// How long a program may stay open for writing: while it is copied, or while a process that was forked meanwhile
     /// has not executed anything yet (`ETXTBSY`).
     static let busyPausesMs = [10, 20, 40, 80, 160, 320, 640, 1_280]
-
-    /// How a program's words begin that knows ``Handover/takeover``: it has judged the configuration in force.
-    static let mark = "takeover check"
 
     let program: String
     let configurationFile: String
@@ -50,7 +47,7 @@ struct UpgradeCheck: Sendable {
     /// Its words. A version that does not know the question has judged something else, and the reader is told so.
     private static func reason(_ complaint: [UInt8]) -> String {
         var lines = String(decoding: complaint, as: UTF8.self).split(separator: "\n")
-        let isKnown = lines.first?.hasPrefix(mark) == true
+        let isKnown = lines.first?.hasPrefix(TakeoverCheck.mark) == true
         if isKnown { lines.removeFirst() }
         let version =
             isKnown

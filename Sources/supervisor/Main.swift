@@ -45,8 +45,8 @@ import Wire
         if !check { Signals.blockSupervisors() }
         let file = CanonicalPath.ofFile(URL(fileURLWithPath: config).standardizedFileURL.path)
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-        if check, let faults = StartConfiguration.takeoverFaults(configurationFile: file, programDirectory: programs) {
-            FileHandle.standardError.write(Data("\(StartConfiguration.takeoverMark)\n".utf8))
+        if check, let faults = TakeoverCheck.faults(configurationFile: file, programDirectory: programs) {
+            FileHandle.standardError.write(Data("\(TakeoverCheck.greeting)\n".utf8))
             guard faults.isEmpty else { throw fail(faults, Self.configurationExit) }
             return
         }

@@ -307,13 +307,38 @@ import Wire
         }
         try rig.write("supervisor.json", "{")
         let good = try check()
-        #expect(good.code == 0 && good.text.contains(UpgradeCheck.mark), "\(good.text)")
+        #expect(good.code == 0 && good.text.contains(TakeoverCheck.mark), "\(good.text)")
         try rig.configure("")
         try rig.killed()
         let file = try Descriptor.open(KeptConfiguration.path(in: "\(rig.path)/run"), O_WRONLY)
         #expect(pwrite(file.raw, "x", 1, 40) == 1)
         let bad = try check()
         #expect(bad.code == 78 && bad.text.contains("is damaged"), "\(bad.text)")
+    }
+
+    /// As a version would that writes other records: it would end the agent as one that it knows nothing of.
+    @Test("a program that can't read the record of an agent is refused")
+    func cannotReadRecords() throws {
+        let (rig, program) = try rig()
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        let sleeper = try rig.waitFor("sleeper", .running)
+        let started = try rig.status().supervisor.startedAt
+        let record = "\(rig.path)/run/agents/sleeper/\(LifeFile.name)"
+        let file = try Descriptor.open(record, O_WRONLY)
+        #expect(pwrite(file.raw, "x", 1, 0) == 1)
+        try replace(program, by: try Binaries.path(of: "supervisor"))
+        let told = try agentctl(rig, ["upgrade"])
+        #expect(told.code == 1 && told.text.contains(record) && told.text.contains("agentctl restart"), "\(told.text)")
+        #expect(try rig.status().supervisor.startedAt == started)
+        #expect(try rig.agent("sleeper").pid == sleeper.pid)
+        // Its next record is whole.
+        #expect(try rig.call(.restart(["sleeper"])).refusal == nil)
+        let again = try rig.waitFor("sleeper", .running, incarnation: 2)
+        #expect(try agentctl(rig, ["upgrade"]).code == 0)
+        rig.reconnect()
+        #expect(try rig.agent("sleeper").pid == again.pid)
+        #expect(try rig.stop() == 0)
     }
 
     @Test("a program that can't be executed after its check leaves everything as it was")
