@@ -27,6 +27,8 @@ struct Inheritance {
 
     private(set) var memories: [AgentMemory] = []
     private(set) var lives: [AgentID: Life] = [:]
+    /// Agents whose process lives, by name.
+    private(set) var survivors: [(id: AgentID, life: Life, pid: pid_t, pidfd: Descriptor)] = []
     /// Agents of whom a supervisor of this boot that did not end in order has left a record.
     private(set) var remembered: Set<AgentID> = []
     /// What could not be used, in words for the log.
@@ -58,6 +60,9 @@ struct Inheritance {
                 remembered.insert(id)
             }
             memories.append(memory)
+        }
+        survivors = lives.sorted { $0.key < $1.key }.compactMap { id, life in
+            if case .alive(let pid, let pidfd) = life.leader { (id, life, pid, pidfd) } else { nil }
         }
     }
 
@@ -118,11 +123,8 @@ struct Inheritance {
         }
     }
 
-    /// Agents whose process lives.
-    var survivors: [(id: AgentID, life: Life, pid: pid_t, pidfd: Descriptor)] {
-        lives.sorted { $0.key < $1.key }.compactMap { id, life in
-            if case .alive(let pid, let pidfd) = life.leader { (id, life, pid, pidfd) } else { nil }
-        }
+    func survives(_ id: AgentID) -> Bool {
+        if case .alive? = lives[id]?.leader { true } else { false }
     }
 
     /// Whether a process with this environment belongs to an incarnation that is taken over.

@@ -40,7 +40,7 @@ extension Supervisor {
 
     private func install(_ plan: AgentPlan, _ wiring: Wiring, _ limits: LimitPlan, _ account: Account?) {
         let id = AgentID(plan.name)
-        let isTakenOver = inheritance?.survivors.contains { $0.id == id } ?? false
+        let isTakenOver = inheritance?.survives(id) ?? false
         guard isTakenOver || DescriptorReserve.hasRoom(for: wantedDescriptors(beside: wiring)) else {
             return refuseInstallation(id, DescriptorReserve.refusal(of: plan.name))
         }
