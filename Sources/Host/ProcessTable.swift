@@ -71,6 +71,13 @@ enum ProcessTable {
     static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
     static let pageBytes = Int64(sysconf(Int32(_SC_PAGESIZE)))
 
+    /// In the clock of `ProcessRow.startTicks`.
+    static func ticksNow() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &now)
+        return UInt64(now.tv_sec) * UInt64(ticksPerSecond) + UInt64(now.tv_nsec) * UInt64(ticksPerSecond) / 1_000_000_000
+    }
+
     static func row(of pid: pid_t) -> ProcessRow? {
         let fd = qp_open("/proc/\(pid)/stat", O_RDONLY, 0)
         guard fd >= 0 else { return nil }

@@ -16,6 +16,7 @@ extension Supervisor {
 
     /// Children that are nobody's, now that this tree is at its end.
     func findStrays(clearing target: Containment.Target) -> [ProcessRow] {
+        straysBornBefore = ProcessTable.ticksNow()
         lookForStraysLater()
         guard launcher.isQuiet, let children = ProcessTable.inheritedChildren() else { return [] }
         let strays = strays(among: children, butFor: target)
@@ -23,13 +24,15 @@ extension Supervisor {
         return strays
     }
 
-    /// What could not be told from processes that were just being made, and whatever the first look does not see.
+    /// What could not be told from processes that were just being made, and whatever the first look does not see. Who was born
+    /// since the last tree ended may come from an agent that lives.
     private func lookForStraysLater() {
         guard strayLook == nil, !isStopping else { return }
         strayLook = loop.schedule(afterMs: Self.strayLookMs) { [unowned self] in
             strayLook = nil
             guard launcher.isQuiet else { return lookForStraysLater() }
             let strays = strays(among: ProcessTable.children(), butFor: nil)
+                .filter { $0.startTicks < straysBornBefore }
             tell(of: strays, "agents have ended")
             for row in strays { Containment.kill(row) }
             // Each look brings up those whose parents died in the one before.

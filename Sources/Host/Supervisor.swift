@@ -105,6 +105,10 @@ public final class Supervisor {
     /// Strays that were told of already.
     var straysTold: Set<UInt64> = []
     var strayLook: EventLoop.Timer?
+    /// When the last tree ended, in clock ticks since boot.
+    var straysBornBefore: UInt64 = 0
+    /// All that live from before are taken over, and all that are to start are asked for.
+    var hasBegun = false
     var hasGreeted = false
     private var inbox: [FleetEvent] = []
     private var tidings: [() -> Void] = []
@@ -210,6 +214,7 @@ public final class Supervisor {
         submit(.boot)
         if adopted > 0 { lookAtEverything() }
         watchRunDirectory()
+        hasBegun = true
         greetOnce()
         try loop.run()
         return try end()
