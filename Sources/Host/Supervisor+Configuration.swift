@@ -154,6 +154,11 @@ extension Supervisor {
                 refuse(request, ["runDirectory can't change while the supervisor runs; restart it"], .refused)
                 return endTurn()
             }
+            let broken = faults(comingWith: next)
+            guard broken.isEmpty else {
+                refuse(request, broken, .invalidConfiguration)
+                return endTurn()
+            }
             do {
                 let candidate = try candidate(next, from: record, ExecutableStamp.all(of: next))
                 ask(untried(in: candidate)) { [unowned self] refusals in
@@ -165,6 +170,13 @@ extension Supervisor {
                 endTurn()
             }
         }
+    }
+
+    /// What an agent that is sound now would be failed for at its next start. One that comes with its fault is shown as
+    /// `failed`, as at a start.
+    private func faults(comingWith next: Wire.FleetPlan) -> [String] {
+        next.agents.filter { !$0.errors.isEmpty && plan[$0.name]?.errors.isEmpty == true }
+            .flatMap { $0.errors.map(\.description) }
     }
 
     private func conclude(_ candidate: Candidate, _ request: CommandTable.Pending, _ refusals: [SettingsRefusal]) {

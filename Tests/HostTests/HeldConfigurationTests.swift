@@ -132,8 +132,9 @@ import Wire
             #expect(same.pid == good.pid && same.restarts == 0)
         }
         guard edit == .newProgram else {
-            #expect(try rig.call(.reload).refusal == nil)
-            #expect(try rig.agent("good").pid == good.pid, "what can't start takes nobody's place")
+            // What can't start takes nobody's place.
+            #expect(try rig.call(.reload).refusal?.contains("agents/good") == true)
+            #expect(try rig.agent("good").pid == good.pid)
             try edit.undo(rig)
             #expect(try rig.stop() == 0)
             return

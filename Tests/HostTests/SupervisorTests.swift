@@ -349,6 +349,23 @@ struct SupervisorControlTests {
         #expect(try rig.call(.reload).refusal?.contains("limitz") == true)
         #expect(try rig.agent("Stays").pid == stays.pid)
 
+        // A fault that would fail only the one agent, at its next start.
+        try rig.configure(byHand)
+        try rig.agent("Sound", SupervisorRig.sleeper, manifest: "")
+        _ = try rig.call(.reload).report(CommandReport.self)
+        let sound = try rig.waitFor("Sound", .running)
+        let manifest = "agents/Sound/agent.json"
+        let before = try String(contentsOfFile: "\(rig.path)/\(manifest)", encoding: .utf8)
+        try rig.write(manifest, #"{ "limts": {} }"#)
+        #expect(try rig.call(.reload).refusal?.contains("limts") == true)
+        #expect(try rig.agent("Sound").pid == sound.pid)
+        kill(try #require(sound.pid), SIGKILL)
+        try rig.wait("it is back, with what is in force") {
+            let now = try rig.agent("Sound")
+            return now.state == .running && now.incarnation == 2
+        }
+        try rig.write(manifest, before)
+
         try rig.configure(byHand)
         try rig.agent("Arrives", "#!/usr/bin/python3\nimport time\ntime.sleep(1000)\n")
         unlink("\(rig.path)/agents/Leaves")
