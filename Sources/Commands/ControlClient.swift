@@ -28,6 +28,13 @@ struct ControlClient: ~Copyable {
 
     deinit { close(descriptor) }
 
+    /// Whether a supervisor takes connections there.
+    static func isAnswered(at path: String) -> Bool {
+        guard let descriptor = try? connected(to: path) else { return false }
+        close(descriptor)
+        return true
+    }
+
     /// The process that listens (SO_PEERCRED); nil: it can't be seen from here.
     var peerPid: Int32? {
         // struct ucred: pid, uid, gid.

@@ -18,7 +18,7 @@ package struct SocketOptions: ParsableArguments {
             let path = String(cString: variable)
             if !path.isEmpty { return path }
         }
-        return try pathOfLocalSupervisor()
+        return try pathOfLocalSupervisor(in: currentDirectory())
     }
 
     /// The folder that the socket lies in; records of the supervisor and its agents are under it.
@@ -30,19 +30,29 @@ package struct SocketOptions: ParsableArguments {
 
     func client() throws -> ControlClient { try ControlClient(path: try path()) }
 
-    private static func pathOfLocalSupervisor() throws -> String {
-        let file = "supervisor.json"
-        guard let bytes = readFile(file) else {
-            throw Failure(
-                .noSupervisor,
-                "no supervisor.json in this folder to find the control socket by; "
-                    + "change to the supervisor's folder, or name the socket with --socket or QP_SOCKET")
+    /// A file that is missing or half-written must not keep `halt` from a supervisor that lives: then the one that answers in
+    /// the run directory that the text still names, or in the usual one, is meant.
+    static func pathOfLocalSupervisor(in directory: String) throws -> String {
+        let file = directory + "/supervisor.json"
+        let bytes = readFile(file)
+        let trouble: String
+        if let bytes {
+            switch SupervisorConfiguration.runDirectory(in: bytes, file: file) {
+            case .success(let directory): return directory + "/control.sock"
+            case .failure(let errors): trouble = "\(errors)"
+            }
+        } else {
+            trouble = "no supervisor.json in this folder to find the control socket by"
         }
-        switch SupervisorConfiguration.runDirectory(in: bytes, file: currentDirectory() + "/" + file) {
-        case .success(let directory): return directory + "/control.sock"
-        case .failure(let errors):
-            throw Failure(.noSupervisor, "\(errors)\nagentctl: or name the socket with --socket")
+        for runDirectory in SupervisorConfiguration.likelyRunDirectories(in: bytes ?? [], file: file) {
+            let socket = runDirectory + "/control.sock"
+            guard ControlClient.isAnswered(at: socket) else { continue }
+            Terminal.complain("agentctl: \(trouble)\nagentctl: the supervisor at \(socket) is meant")
+            return socket
         }
+        let remedy =
+            bytes == nil ? "; change to the supervisor's folder, or" : "\nagentctl: or"
+        throw Failure(.noSupervisor, "\(trouble)\(remedy) name the socket with --socket or QP_SOCKET")
     }
 
     private static func currentDirectory() -> String {

@@ -48,7 +48,7 @@ extension TradingOrder {
     /// What is so, and can be done, while nobody takes orders.
     var withoutSupervisor: String {
         let start =
-            "Agents go on without a supervisor (SDK ones for deadManSeconds). Start it again: it takes them over"
+            "Agents that still run go on without a supervisor (SDK ones for deadManSeconds). Start it again: it takes them over"
         guard !mayLoosen else { return "Nothing was changed. \(start), then repeat this." }
         return """
             NOTHING WAS STOPPED. \(start), then repeat this. \

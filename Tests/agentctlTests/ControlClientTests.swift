@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Testing
 import Wire
@@ -150,6 +151,34 @@ private final class FakeSupervisor {
         try supervisor.answer(#"{"jsonrpc":"2.0","id":1,"result":{"agents":5}}"# + "\n")
         let failure = Self.failure { _ = try client.status() }
         #expect(failure?.message.contains("use the agentctl of the same build") == true)
+    }
+
+    /// `halt` must reach it, whatever somebody has just done to the file.
+    @Test(arguments: [
+        #"{ "runDirectory": "FOLDER", "agents": "#, #"{ "runDirectory" : "FOLDER" "agents": {} }"#,
+    ])
+    func aSupervisorIsFoundWhileItsFileCantBeRead(_ text: String) throws {
+        let supervisor = try FakeSupervisor()
+        var template = Array("/tmp/qp-XXXXXX".utf8CString)
+        let folder = String(cString: try #require(mkdtemp(&template)))
+        let file = folder + "/supervisor.json"
+        defer {
+            unlink(file)
+            unlink(folder + "/run")
+            rmdir(folder)
+        }
+        let named = Array(text.replacingOccurrences(of: "FOLDER", with: supervisor.folder).utf8)
+        let descriptor = open(file, O_WRONLY | O_CREAT, 0o600)
+        #expect(write(descriptor, named, named.count) == named.count)
+        close(descriptor)
+        #expect(try SocketOptions.pathOfLocalSupervisor(in: folder) == supervisor.path)
+
+        // Without the file: in the usual place.
+        unlink(file)
+        let alone = Self.failure { _ = try SocketOptions.pathOfLocalSupervisor(in: folder) }
+        #expect(alone?.code == .noSupervisor && alone?.message.contains("no supervisor.json") == true)
+        try #require(symlink(supervisor.folder, folder + "/run") == 0)
+        #expect(try SocketOptions.pathOfLocalSupervisor(in: folder) == folder + "/run/control.sock")
     }
 
     @Test func noSupervisor() throws {

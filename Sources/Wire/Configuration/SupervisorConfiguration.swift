@@ -28,6 +28,17 @@ public struct SupervisorConfiguration: Sendable, Hashable {
         }
     }
 
+    /// Where a supervisor of this file may run while the file can't be read: what looks like its "runDirectory", and the default.
+    public static func likelyRunDirectories(in bytes: [UInt8], file: String) -> [String] {
+        let words = String(decoding: bytes.prefix(Limits.maxConfigurationBytes), as: UTF8.self)
+            .split(separator: "\"", omittingEmptySubsequences: false)
+        let colon = words.indices.dropLast(2).first { index in
+            words[index] == "runDirectory" && words[index + 1].allSatisfy { $0.isWhitespace || $0 == ":" }
+        }
+        let named = colon.map { String(words[$0 + 2]) }.flatMap { $0.isEmpty ? nil : $0 }
+        return [named, "run"].compactMap { $0.map { Paths.absolute($0, in: Paths.directory(of: file)) } }
+    }
+
     /// Where the control socket is: `<runDirectory>/control.sock`.
     public var controlSocketPath: String { runDirectory + "/control.sock" }
 }
