@@ -36,6 +36,7 @@ import Testing
         (#"{"agents": []}"#, "agents: a list stands where an object is expected"),
         (#"{"agents": {"B": {}}}"#, "agents.B: there is no agent \"B\""),
         (#"{"agents": {"Alhpa": {}}}"#, "did you mean \"Alpha\"?"),
+        (#"{"agents": {"Alhpa": {"enabled": false}}}"#, "did you mean \"Alpha\"?"),
         (#"{"agents": {"Alpha": {"limit": {}}}}"#, "did you mean \"limits\"?"),
         (#"{"agents": {"Alpha": {"name": "Beta"}}}"#, "can't rename its agent"),
         (#"{"logs": {"files": 0}}"#, "logs.files: 0 is out of range; write 1 to 1000"),

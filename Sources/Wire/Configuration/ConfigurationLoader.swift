@@ -198,7 +198,12 @@ struct ConfigurationLoader {
         }
         let names = drafts.map(\.name)
         for override in overrides where !names.contains(override.key) {
-            if case .bool(false)? = override.node["enabled"]?.content { continue }
+            // What was to be kept down may be gone; what is only misspelt would trade on.
+            if case .bool(false)? = override.node["enabled"]?.content,
+                NearestName.of(override.key, among: names) == nil
+            {
+                continue
+            }
             fatal.add(
                 override.keyPlace, "there is no agent \"\(override.key)\"",
                 NearestName.remedy(
