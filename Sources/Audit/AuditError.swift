@@ -16,7 +16,7 @@ public enum AuditError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(directory): can't be read as a run directory (\(reason)); name the one of supervisor.json ('runDirectory')"
         case .noRecords(let what, let directory):
             "nothing is known of \(what) in \(directory): its messages may have left the flight recorders, which keep the "
-                + "last \(TraceRing.slots) messages of each agent; `agentctl trace --list` shows what is there"
+                + "last \(TraceRing.slots) messages of each agent; `agentctl trace` lists what is there"
         case .noOrder(let id, let directory):
             "nothing is on record of an order or proposal '\(id)' in \(directory); `agentctl ledger orders` and `agentctl "
                 + "trace` list some (journals that were trimmed no longer have the oldest)"

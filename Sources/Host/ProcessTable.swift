@@ -75,7 +75,8 @@ enum ProcessTable {
     static func ticksNow() -> UInt64 {
         var now = timespec()
         clock_gettime(CLOCK_BOOTTIME, &now)
-        return UInt64(now.tv_sec) * UInt64(ticksPerSecond) + UInt64(now.tv_nsec) * UInt64(ticksPerSecond) / 1_000_000_000
+        return UInt64(now.tv_sec) * UInt64(ticksPerSecond) + UInt64(now.tv_nsec) * UInt64(ticksPerSecond)
+            / 1_000_000_000
     }
 
     static func row(of pid: pid_t) -> ProcessRow? {

@@ -48,7 +48,7 @@ extension Supervisor {
 
     /// When everybody has started, or failed to: what a newcomer can do next.
     func greetOnce() {
-        guard !hasGreeted else { return }
+        guard hasBegun, !hasGreeted else { return }
         let states = fleet.snapshot().map(\.state)
         guard !states.contains(.starting) else { return }
         serviceManager.ready()

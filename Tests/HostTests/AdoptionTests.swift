@@ -45,6 +45,7 @@ import Wire
             #expect(agent.restarts == 0)
         }
         #expect(try rig.status().supervisor.adopted == 3)
+        #expect(rig.output.contains("3 of 3 agents run"), "\(rig.output)")
         // Its end is seen at once, and told as what it was where the kernel tells it.
         kill(try #require(before["b"]), SIGKILL)
         let b = try rig.waitFor("b", .running, incarnation: 2)
