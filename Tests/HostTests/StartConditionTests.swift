@@ -62,8 +62,14 @@ import Wire
         if number == SIGTERM {
             #expect(try rig.exitCode() == 0)
         } else {
-            _ = try rig.waitFor("Z", .running)
-            rig.reconnect()
+            // An upgrade ends all connections.
+            try rig.wait("it has served the signal, and Z runs") {
+                guard let client = ControlLine(path: "\(rig.path)/run/control.sock"),
+                    let report = try? client.call(.status).report(StatusReport.self),
+                    number != SIGUSR2 || report.supervisor.adopted == 1
+                else { return false }
+                return report.agents.first { $0.name == "Z" }?.state == .running
+            }
             #expect(try rig.stop() == 0)
         }
         #expect(rig.process?.terminationReason == .exit)
