@@ -5,7 +5,14 @@ import Foundation
 /// (`bench supervision [PART…] [PEER…]`): this supervisor beside Debian's. Everything runs on this machine; nothing is sent
 /// anywhere.
 @main struct Bench {
-    static func main() throws {
+    static func main() {
+        do { try measure() } catch {
+            FileHandle.standardError.write(Data("bench: \(error)\n".utf8))
+            exit(1)
+        }
+    }
+
+    private static func measure() throws {
         let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         let words = Array(CommandLine.arguments.dropFirst())
         if words.first == "supervision" {

@@ -29,7 +29,8 @@ struct AdoptionPart: SupervisionPart {
             let begun = try fleet.launch()
             if isOwn {
                 _ = try ControlSocket.firstAnswer(
-                    path: QuantPype.socket(fleet.directory), "status", seconds: SupervisedFleet.startSeconds)
+                    path: QuantPype.socket(fleet.directory), "status", seconds: SupervisedFleet.startSeconds,
+                    accepts: Self.showsAll)
                 times.append(Double(monotonic() - begun) / 1e6)
             }
             SupervisionBench.pause(Self.settleSeconds)
@@ -50,6 +51,12 @@ struct AdoptionPart: SupervisionPart {
         figures.append(.count("… agents that nobody supervises", .init(limit: 0), orphans))
         if isOwn { figures += lines(fleet) }
         return figures
+    }
+
+    /// Each agent is taken over, and works.
+    private static func showsAll(_ status: [String: Any]) -> Bool {
+        let agents = status["agents"] as? [[String: Any]] ?? []
+        return agents.count { $0["state"] as? String == "running" && $0["pid"] is Int } == fleet
     }
 
     private func orphans(among living: [FleetProcess], of fleet: SupervisedFleet, _ isOwn: Bool) -> Int {

@@ -41,13 +41,15 @@ final class ControlSocket {
         }
     }
 
-    /// Connects and asks until there is an answer, each millisecond.
-    static func firstAnswer(path: String, _ method: String, seconds: Double) throws -> [String: Any] {
+    /// Connects and asks until there is an answer that is accepted, each millisecond.
+    static func firstAnswer(
+        path: String, _ method: String, seconds: Double, accepts: ([String: Any]) -> Bool = { _ in true }
+    ) throws -> [String: Any] {
         let end = monotonic() + Int64(seconds * 1e9)
         while monotonic() < end {
-            if let answer = ControlSocket(path: path)?.ask(method) { return answer }
+            if let answer = ControlSocket(path: path)?.ask(method), accepts(answer) { return answer }
             usleep(1_000)
         }
-        throw BenchError(description: "no answer from \(path) within \(seconds) s")
+        throw BenchError(description: "no such answer from \(path) within \(seconds) s")
     }
 }
