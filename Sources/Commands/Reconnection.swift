@@ -72,8 +72,8 @@ struct Reconnection {
 
     /// A connection to the supervisor that answers first. nil: `pause`, which waits so many seconds, wants to wait no longer.
     func next(_ pause: (_ seconds: Double) -> Bool) throws -> Connection? {
-        let end = Self.now + seconds
-        while Self.now < end {
+        let end = SteadyClock.now + seconds
+        while SteadyClock.now < end {
             if let connection = try? Connection(path: path) { return connection }
             guard pause(Self.pauseSeconds) else { return nil }
         }
@@ -82,12 +82,5 @@ struct Reconnection {
             seconds == 0
                 ? "the supervisor closed the connection; start it again to follow on"
                 : "no supervisor has come back at \(path) within \(time) s; start it again to follow on")
-    }
-
-    /// Seconds of a clock that nobody sets.
-    private static var now: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

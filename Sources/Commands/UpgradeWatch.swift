@@ -24,15 +24,15 @@ struct UpgradeWatch {
         _ = try watcher.call(.events(after: nil, count: 0, follow: true))
         let process = asker.peerPid.flatMap(ProcessMark.init)
         _ = try asker.call(.upgrade)
-        let begun = Self.now
+        let begun = SteadyClock.now
         try awaitExecution(watcher, until: begun + seconds)
         let after = try firstAnswer(after: before.supervisor, in: process, until: begun + seconds)
-        return try Self.words(before: before, after: after, milliseconds: Int((Self.now - begun) * 1_000))
+        return try Self.words(before: before, after: after, milliseconds: Int((SteadyClock.now - begun) * 1_000))
     }
 
     /// Returns when the old program is gone.
     private func awaitExecution(_ watcher: consuming ControlClient, until end: Double) throws {
-        while Self.now < end {
+        while SteadyClock.now < end {
             let notification: (method: String, params: JSONValue)?
             do { notification = try watcher.nextNotification() } catch { break }
             guard let (method, params) = notification else { return }
@@ -53,11 +53,11 @@ struct UpgradeWatch {
     ) throws -> StatusReport {
         var end = limit
         var hasEnded = false
-        while Self.now < end {
+        while SteadyClock.now < end {
             if let report = try? answer(until: end), report.supervisor.startedAt != old.startedAt { return report }
             if !hasEnded, process?.hasEnded == true {
                 hasEnded = true
-                end = min(end, Self.now + Self.othersSeconds)
+                end = min(end, SteadyClock.now + Self.othersSeconds)
             }
             usleep(Self.pauseMs * 1_000)
         }
@@ -74,7 +74,7 @@ struct UpgradeWatch {
     }
 
     private func answer(until end: Double) throws -> StatusReport {
-        var client = try ControlClient(path: path, patienceSeconds: max(0, end - Self.now))
+        var client = try ControlClient(path: path, patienceSeconds: max(0, end - SteadyClock.now))
         return try client.status().report
     }
 
@@ -93,12 +93,5 @@ struct UpgradeWatch {
         let version = new.version == old.version ? new.version : "\(new.version) (was \(old.version))"
         let line = "upgraded: supervisor \(version), pid \(new.pid) stays, \(taken) taken over in \(milliseconds) ms"
         return new.adopted >= living ? line : line + "; `agentctl events` tells of the others"
-    }
-
-    /// Seconds of a clock that nobody sets.
-    private static var now: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
