@@ -93,7 +93,7 @@ final class SupervisorRig {
 
     /// Polls a condition that no event tells; bounded.
     func wait(
-        _ what: String, seconds: Double = 15, _ location: SourceLocation = #_sourceLocation,
+        _ what: String, seconds: Double = 30, _ location: SourceLocation = #_sourceLocation,
         _ condition: () throws -> Bool
     ) throws {
         let end = EventLoop.now() + .fractionalSeconds(seconds)
