@@ -7,6 +7,8 @@ struct ProcessRow: Equatable {
     var parent: pid_t
     var group: pid_t
     var session: pid_t
+    /// PF_ bits of the kernel.
+    var flags: UInt64
     /// One letter as in ps(1): R, S, D, T, Z, X …
     var state: UInt8
     /// User and system time together, in clock ticks.
@@ -18,6 +20,9 @@ struct ProcessRow: Equatable {
     /// A process that still can do something.
     var isAlive: Bool { state != UInt8(ascii: "Z") && state != UInt8(ascii: "X") }
 
+    /// The kernel is taking it apart, or writes its core: PF_EXITING and PF_DUMPCORE in linux/sched.h, shown in proc(5) since 2.6.
+    var isEnding: Bool { !isAlive || flags & (0x4 | 0x200) != 0 }
+
     /// Parses the line; the command name may hold anything, so fields are counted from the last `)`.
     init?(line: some Collection<UInt8>) {
         guard let result = line.withContiguousStorageIfAvailable(Self.fields), let fields = result else { return nil }
@@ -27,6 +32,7 @@ struct ProcessRow: Equatable {
         parent = pid_t(truncatingIfNeeded: fields.numbers[4 - 4])
         group = pid_t(truncatingIfNeeded: fields.numbers[5 - 4])
         session = pid_t(truncatingIfNeeded: fields.numbers[6 - 4])
+        flags = UInt64(bitPattern: fields.numbers[9 - 4])
         cpuTicks = UInt64(bitPattern: fields.numbers[14 - 4] &+ fields.numbers[15 - 4])
         startTicks = UInt64(bitPattern: fields.numbers[22 - 4])
         residentPages = fields.numbers[24 - 4]

@@ -30,12 +30,26 @@ final class RunClaim {
                 if copy >= 0 { held.append(Descriptor(copy)) }
                 continue
             }
+            if let claimed = try Self.claim(name) { held.append(claimed) }
+        }
+    }
+
+    /// nil: another user is in the way, or the kernel.
+    private static func claim(_ name: String) throws(Held) -> Descriptor? {
+        let patience = DyingHolder()
+        var known: pid_t?
+        while true {
             let claimed = qp_claim_name(name)
-            if claimed >= 0 {
-                held.append(Descriptor(claimed))
-            } else if errno == EADDRINUSE {
-                try Self.refuse(name)
+            if claimed >= 0 { return Descriptor(claimed) }
+            guard errno == EADDRINUSE else { return nil }
+            guard let holder = holder(of: name) else {
+                // It may have ended between the two questions.
+                let again = qp_claim_name(name)
+                return again >= 0 ? Descriptor(again) : nil
             }
+            // A dying one takes no more questions than it had room for.
+            known = holder.pid ?? known
+            guard patience.isWorthAnotherTry(known) else { throw Held(pid: known) }
         }
     }
 
@@ -52,14 +66,15 @@ final class RunClaim {
         }
     }
 
-    private static func refuse(_ name: String) throws(Held) {
+    /// A supervisor of ours; nil: nobody who may keep us from starting.
+    private static func holder(of name: String) -> Held? {
         var pid: pid_t = 0
         var uid: uid_t = 0
         // One that does not answer, because it is stopped and many have asked, holds it all the same.
         let isKnown = qp_name_holder(name, &pid, &uid) == 0
-        if isKnown, uid != geteuid() { return }
-        if !isKnown, errno == ECONNREFUSED { return }
-        throw Held(pid: isKnown && pid > 0 ? pid : nil)
+        if isKnown, uid != geteuid() { return nil }
+        if !isKnown, errno == ECONNREFUSED { return nil }
+        return Held(pid: isKnown && pid > 0 ? pid : nil)
     }
 
     private static func names(of path: String) -> [String] {

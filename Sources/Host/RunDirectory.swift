@@ -35,8 +35,10 @@ public final class RunDirectory {
         // Before the lock is touched: its holder may be between two programs just now.
         do { claim = try RunClaim(path: path) } catch { throw Self.inUse(path, by: error.pid, lock: file) }
         lock = try Descriptor.open(file, O_RDWR | O_CREAT | O_NOFOLLOW)
-        guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
-            throw Self.inUse(path, by: Self.holder(file), lock: file)
+        let patience = DyingHolder()
+        while flock(lock.raw, LOCK_EX | LOCK_NB) != 0 {
+            let holder = Self.holder(file)
+            guard patience.isWorthAnotherTry(holder) else { throw Self.inUse(path, by: holder, lock: file) }
         }
         let content = Array("\(getpid())\n".utf8)
         _ = ftruncate(lock.raw, 0)
@@ -56,6 +58,12 @@ public final class RunDirectory {
                 description:
                     "\(path) is in use by a supervisor\(who) whose run directory was deleted or moved, and whose "
                     + "agents would run twice; stop it with `kill \(pid)`, or set another runDirectory")
+        }
+        if let pid, DyingHolder.isDying(pid) {
+            return Unusable(
+                description:
+                    "\(path) is still held by what is left of a supervisor\(who) that was killed; start again when it "
+                    + "is gone (`fuser \(lock)` names it), or set another runDirectory")
         }
         return Unusable(
             description: "\(path) is in use by another supervisor\(who); stop it, or set another runDirectory")

@@ -421,6 +421,59 @@ struct SupervisorControlTests {
         #expect(first.terminationStatus == 0)
     }
 
+    @Test("one that is started in the moment in which the one before is killed takes over and is not refused")
+    func startsWhileTheOneBeforeDies() throws {
+        let rig = try SupervisorRig()
+        for number in 1...20 { try rig.agent("A\(number)", SupervisorRig.sleeper, manifest: "") }
+        try rig.start()
+        for number in 1...20 { _ = try rig.waitFor("A\(number)", .running) }
+        let pids = try rig.status().agents.map(\.pid)
+        for _ in 0..<10 {
+            let before = try #require(rig.process)
+            kill(before.processIdentifier, SIGKILL)
+            try rig.start()
+            let next = try #require(rig.process)
+            try rig.wait("it serves, or has ended") {
+                rig.reconnect()
+                return !next.isRunning || (try? rig.status())?.supervisor.pid == next.processIdentifier
+            }
+            try #require(next.isRunning, "\(rig.output)")
+            #expect(try rig.status().agents.map(\.pid) == pids, "\(rig.output)")
+        }
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test("what a killed one has left in the way for a moment is waited for, for a longer time is told", arguments: [0.3, 30])
+    func waitsForADeadOnesLock(seconds: Double) throws {
+        let rig = try SupervisorRig()
+        try rig.agent("A", SupervisorRig.sleeper)
+        mkdir("\(rig.path)/run", 0o700)
+        // Its lock is held by a child, as between fork and exec; it itself is dead.
+        let script = """
+            echo $$ > "$1"; exec 9<>"$1"; flock -x 9
+            ( for fd in /proc/$BASHPID/fd/*; do n=${fd##*/}; [ $n -gt 2 ] && [ $n -ne 9 ] && eval "exec $n>&-"; done
+            exec sleep \(seconds) > /dev/null ) & echo $!
+            """
+        let left = Process()
+        left.executableURL = URL(fileURLWithPath: "/bin/bash")
+        left.arguments = ["-c", script, "bash", "\(rig.path)/run/supervisor.lock"]
+        let pipe = Pipe()
+        left.standardOutput = pipe
+        try left.run()
+        left.waitUntilExit()
+        let text = String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
+        let child = try #require(pid_t(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+        defer { kill(child, SIGKILL) }
+        try rig.start()
+        if seconds < 1 {
+            _ = try rig.waitFor("A", .running)
+            #expect(try rig.stop() == 0)
+        } else {
+            #expect(try rig.exitCode() == 1)
+            #expect(rig.output.contains("still held by what is left of a supervisor (pid \(left.processIdentifier))"))
+        }
+    }
+
     @Test func configurationErrorsEndWith78() throws {
         let rig = try SupervisorRig(#""agentz": {}"#)
         try rig.start(["--check"])
