@@ -154,7 +154,7 @@ extension Supervisor {
                 refuse(request, ["runDirectory can't change while the supervisor runs; restart it"], .refused)
                 return endTurn()
             }
-            let broken = faults(comingWith: next)
+            let broken = faults(comingWith: next).flatMap(\.faults)
             guard broken.isEmpty else {
                 refuse(request, broken, .invalidConfiguration)
                 return endTurn()
@@ -172,11 +172,11 @@ extension Supervisor {
         }
     }
 
-    /// What an agent that is sound now would be failed for at its next start. One that comes with its fault is shown as
-    /// `failed`, as at a start.
-    private func faults(comingWith next: Wire.FleetPlan) -> [String] {
+    /// What agents that are sound now would be failed for at their next start: such a change is never taken. An agent that comes
+    /// with its fault is shown as `failed`, as at a start.
+    func faults(comingWith next: Wire.FleetPlan) -> [(entry: String, faults: [String])] {
         next.agents.filter { !$0.errors.isEmpty && plan[$0.name]?.errors.isEmpty == true }
-            .flatMap { $0.errors.map(\.description) }
+            .map { ($0.entry, $0.errors.map(\.description)) }
     }
 
     private func conclude(_ candidate: Candidate, _ request: CommandTable.Pending, _ refusals: [SettingsRefusal]) {

@@ -179,6 +179,12 @@ extension Supervisor {
                 continue
             case .success(let loaded): next = loaded
             }
+            let faults = faults(comingWith: next.plan)
+            guard faults.isEmpty else {
+                let reasons = faults.map { ($0.entry, $0.faults.joined(separator: "; ")) }
+                selection.refuse(because: Dictionary(reasons, uniquingKeysWith: { "\($0); \($1)" }))
+                continue
+            }
             let prints = Dictionary(
                 next.spec.agents.map { ($0.id.name, $0.launchFingerprint) }, uniquingKeysWith: { first, _ in first })
             let questions = untried(in: next)
@@ -274,11 +280,11 @@ extension Supervisor {
         for entry in plan.overlooked where !known.contains(entry) { tell(dropIn: entry.description) }
     }
 
-    /// Entries that are no agents because they can't be: `failed`, with the reason. What an agent refuses that is one is told in
+    /// Entries that are no agents because they can't be: `failed`, with the reason. A change of one that is an agent is told in
     /// its own row.
     func rejectedDropIns() -> [AgentStatus] {
-        let told = Set(dropIns.refused.filter { plan[$0.key]?.entry == $0.value.entry }.map(\.value.entry))
-        return dropIns.rejected.filter { !told.contains($0.key) }.sorted { $0.key < $1.key }.map { entry, reason in
+        let agents = Set(plan.agents.map(\.entry))
+        return dropIns.rejected.filter { !agents.contains($0.key) }.sorted { $0.key < $1.key }.map { entry, reason in
             let name = plan[entry] == nil ? entry : "\(entry) (\(plan.configuration.agentsDirectory)/\(entry))"
             var status = AgentStatus(name: name, role: .utility, state: .failed)
             status.message = "not taken: \(reason)"
@@ -287,10 +293,10 @@ extension Supervisor {
         }
     }
 
-    /// What the agent says of the change that is not taken over.
-    func refusedChange(of agent: String) -> String? {
-        guard let refusal = dropIns.refused[agent] else { return nil }
-        return "its change is not taken: " + refusal.answer.problems.joined(separator: "; ")
+    /// Why a change of the agent is not taken over.
+    func refusedChange(of agent: AgentPlan) -> String? {
+        let words = dropIns.refused[agent.name]?.answer.problems.joined(separator: "; ")
+        return (words ?? dropIns.rejected[agent.entry]).map { "its change is not taken: \($0)" }
     }
 
     /// The program that the new process runs.

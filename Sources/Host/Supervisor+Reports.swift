@@ -45,7 +45,7 @@ extension Supervisor {
         if dropIns.changed.contains(agent.name) { status.changed = true }
         status.failure = view.failureReason
         status.message =
-            agent.plan.errors.first?.description ?? refusedChange(of: agent.name)
+            agent.plan.errors.first?.description ?? refusedChange(of: agent.plan)
             ?? (view.state == .running ? nil : plight(agent, view))
         return status
     }

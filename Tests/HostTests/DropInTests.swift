@@ -143,7 +143,17 @@ struct DropInTests {
         // A faulty one does no harm to the process that runs.
         try rig.write("agents/Folder/agent.json", #"{ "executable": "main", "limitz": {} }"#)
         try rig.wait("its error is shown") { try rig.agent("Folder").message?.contains("limitz") == true }
-        #expect(try rig.agent("Folder").pid == changed.pid)
+        let kept = try rig.agent("Folder")
+        #expect(kept.pid == changed.pid && kept.changed == true)
+        #expect(kept.message?.hasPrefix("its change is not taken: ") == true, "\(kept.message ?? "")")
+        // Nor to the next one.
+        kill(try #require(kept.pid), SIGKILL)
+        let next = try rig.waitFor("Folder", .running, incarnation: 3)
+        #expect(next.limits.first { $0.resource == "files" }?.enforced == "77")
+        #expect(try rig.status().agents.map(\.name).sorted() == ["Folder", "Well"])
+        try rig.write("agents/Folder/agent.json", #"{ "executable": "main", "limits": { "files": 78 } }"#)
+        let cured = try rig.waitFor("Folder", .running, incarnation: 4)
+        #expect(cured.limits.first { $0.resource == "files" }?.enforced == "78" && cured.message == nil)
         try undisturbed(rig)
     }
 
