@@ -44,11 +44,7 @@ extension AgentMachine {
         let isOrphaned = exit.followsLoss && !exit.memoryLimitHit && !exit.rejectsConfiguration && spec.isRunnable
         let report = report(of: life, exit, departure?.reason ?? (isOrphaned ? .supervisorLoss : nil), turn)
         record(report, &turn)
-        if let readyAt = life.readyAt,
-            turn.now - readyAt >= .fractionalSeconds(spec.backoff.resetAfterSeconds)
-        {
-            budget.reset()
-        }
+        creditHealth(of: life, turn)
         let usual: Sequel = isOrphaned ? (spec.policy == .temporary ? .finish : .start(.boot)) : .judge
         var sequel = departure?.sequel ?? instead ?? usual
         if !exit.execFailed && sequel != .start(.reload) { hasExecuted = true }
@@ -66,6 +62,12 @@ extension AgentMachine {
             sequel: sequel)
         move(to: .clearing(clearing), sequel.endCause, &turn)
         return notice
+    }
+
+    /// One that was well for long enough begins anew, however it ended.
+    private mutating func creditHealth(of life: AgentPhase.Life, _ turn: Turn) {
+        guard let readyAt = life.readyAt else { return }
+        if turn.now - readyAt >= .fractionalSeconds(spec.backoff.resetAfterSeconds) { budget.reset() }
     }
 
     private func report(
@@ -180,6 +182,7 @@ extension AgentMachine {
                 stopReason: departure.reason, pid: clearing.life.pid, wasReady: clearing.life.readyAt != nil,
                 uptime: turn.now - clearing.life.spawnedAt, at: turn.now)
             record(report, &turn)
+            creditHealth(of: clearing.life, turn)
             if clearing.sequel == .judge {
                 clearing.sequel = judge(ExitReport(.unknown), departure.reason, at: turn)
             }

@@ -162,6 +162,22 @@ import Wire
         #expect(script.state("a") == .failed)
     }
 
+    /// Even SIGKILL did not remove it for a while: no reason to forget that it was well before.
+    @Test func aHealthyPeriodCountsForWhatSurvivesKillingToo() throws {
+        var script = try running {
+            $0.backoff = Backoff(initialMs: 0, resetAfterSeconds: 30)
+            $0.intensity = Intensity(restarts: 1, windowSeconds: 3_600)
+        }
+        script.die("a")
+        script.comeUp("a")
+        script.tell(.stopping("a", 2), after: .seconds(30))
+        while script.state("a") != .failed { script.untilTimer("a") }
+        #expect(script.reports.map(\.exit) == [.survives])
+        script.exit("a")
+        script.empty("a")
+        #expect(script.spawned == ["a"])
+    }
+
     @Test func tooManyRestartsInTheWindowFail() throws {
         var script = try running {
             $0.backoff = Backoff(initialMs: 1, maxMs: 1)
