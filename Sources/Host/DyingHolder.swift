@@ -4,7 +4,7 @@ import Wire
 /// Patience with whoever holds what we need: a process that was killed keeps its locks and names until the kernel has taken it
 /// apart, some milliseconds later on a busy machine. `kill -9 PID; supervisor` is to start, not to be told that a dead one lives.
 struct DyingHolder {
-    static let limitMs: Int64 = 2_000
+    static let limitMs: Int64 = 5_000
     private static let pauseUs: useconds_t = 2_000
 
     private let deadline = EventLoop.now() + .milliseconds(limitMs)
