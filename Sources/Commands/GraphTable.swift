@@ -3,12 +3,16 @@ import Wire
 /// `graph` as text: one wire a line, in the order of the flow where there is one.
 enum GraphTable {
     static func lines(_ report: GraphReport, width: Int, colour: Bool) -> [String] {
+        // A message that came twice is a defect: seen on any terminal.
+        let hasDuplicates = report.wires.contains { $0.duplicates ?? 0 > 0 }
         var table = Table([
-            .init(title: "FROM", shrinksTo: 14), .init(title: "TO", shrinksTo: 14),
-            .init(title: "TYPE", shrinksTo: 8), .init(title: "DELIVERY"), .init(title: "SENT", alignment: .right),
-            .init(title: "RECEIVED", alignment: .right), .init(title: "LOST", alignment: .right),
-            .init(title: "DUP", alignment: .right), .init(title: "P50", alignment: .right),
-            .init(title: "P99", alignment: .right), .init(title: "MAX", alignment: .right),
+            .init(title: "FROM", shrinksTo: 20), .init(title: "TO", shrinksTo: 20),
+            .init(title: "TYPE", shrinksTo: 8, leaves: 4), .init(title: "DELIVERY", leaves: 5),
+            .init(title: "SENT", alignment: .right, leaves: 7), .init(title: "RECEIVED", alignment: .right, leaves: 8),
+            .init(title: "LOST", alignment: .right),
+            .init(title: "DUP", alignment: .right, leaves: hasDuplicates ? nil : 3),
+            .init(title: "P50", alignment: .right, leaves: 2), .init(title: "P99", alignment: .right, leaves: 6),
+            .init(title: "MAX", alignment: .right, leaves: 1),
         ])
         table.rows = report.wires.map { wire in
             // A stream may drop; on any other wire a loss is a defect.
@@ -23,14 +27,16 @@ enum GraphTable {
             ]
         }
         let loners = loners(report)
-        var lines = table.lines(width: width, colour: colour)
-        if report.wires.contains(where: \.feedback) { lines.append("↺ closes a cycle: nobody waits for it at start") }
+        var text: [String] = []
+        if report.wires.contains(where: \.feedback) { text.append("↺ closes a cycle: nobody waits for it at start") }
         let mute = mute(report)
         if !mute.isEmpty {
-            lines.append("-: not counted, as these are not built on AgentKit: \(mute.joined(separator: ", "))")
+            text.append("-: not counted, as these are not built on AgentKit: \(mute.joined(separator: ", "))")
         }
-        if !loners.isEmpty { lines.append("without wires: \(loners.joined(separator: ", "))") }
-        return lines
+        if !loners.isEmpty { text.append("without wires: \(loners.joined(separator: ", "))") }
+        let missing = table.missing(width: width)
+        if !missing.isEmpty { text.append(StatusTable.wanting(missing)) }
+        return table.lines(width: width, colour: colour) + text.flatMap { $0.folded(to: width) }
     }
 
     private static func count(_ count: UInt64?) -> String { count.map { "\($0)" } ?? "-" }

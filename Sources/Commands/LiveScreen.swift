@@ -20,8 +20,8 @@ final class LiveScreen {
         // ISIG too: Ctrl-C comes as a key, so that the screen is put back before the end.
         settings.c_lflag &= ~tcflag_t(ICANON | ECHO | ISIG)
         tcsetattr(STDIN_FILENO, TCSANOW, &settings)
-        // The other screen, without a cursor.
-        write("\u{1B}[?1049h\u{1B}[?25l")
+        // The other screen, without a cursor, and cut instead of wrapped where the terminal has become narrower since it was asked.
+        write("\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l")
     }
 
     deinit { close() }
@@ -29,7 +29,7 @@ final class LiveScreen {
     func close() {
         guard var settings = saved else { return }
         saved = nil
-        write("\u{1B}[?25h\u{1B}[?1049l")
+        write("\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l")
         tcsetattr(STDIN_FILENO, TCSANOW, &settings)
     }
 
@@ -39,10 +39,15 @@ final class LiveScreen {
         return Int(size.ws_row)
     }
 
-    /// Home, the lines, and what is left below cleared: no flicker. Lines beyond the last row are left out.
-    func draw(_ lines: [String]) {
-        let shown = lines.prefix(max(1, Self.rows - 1))
-        write("\u{1B}[H" + shown.map { $0 + "\u{1B}[K\r\n" }.joined() + "\u{1B}[J")
+    /// Shows the lines in place of what is there. Those beyond the last row are left out.
+    func draw(_ lines: [String]) { write(Self.text(lines, rows: Self.rows)) }
+
+    /// Home, each line on a cleared one, and what is left below cleared: no flicker. Cleared before it is written, since a cursor
+    /// behind a line's last column still stands on it.
+    static func text(_ lines: [String], rows: Int) -> String {
+        let shown = lines.prefix(max(1, rows))
+        return "\u{1B}[H" + shown.map { "\u{1B}[2K" + $0 }.joined(separator: "\r\n")
+            + (shown.count < rows ? "\r\n\u{1B}[J" : "")
     }
 
     /// The next key within the time; nil if none came.

@@ -2,16 +2,43 @@ import Wire
 
 /// `status` and `top` as text.
 enum StatusTable {
-    /// The supervisor's line, the agents, and under them a line for each that needs a look.
+    struct Parts {
+        /// The supervisor's line, and what may trade.
+        var head: [String]
+        var titles: String
+        /// An agent each.
+        var rows: [String]
+        /// For each that needs a look, and what belongs to none.
+        var notes: [String]
+        /// Titles of columns that have no room.
+        var missing: [String]
+    }
+
+    /// The supervisor's line, the agents, and under them a line for each that needs a look. None is wider than `width`.
     static func lines(_ report: StatusReport, width: Int, colour: Bool, showsLimits: Bool = false) -> [String] {
+        let parts = parts(report, width: width, colour: colour, showsLimits: showsLimits)
+        var text = parts.notes
+        if !parts.missing.isEmpty { text.append(wanting(parts.missing)) }
+        return parts.head.flatMap { $0.folded(to: width) } + [parts.titles] + parts.rows
+            + text.flatMap { $0.folded(to: width) }
+    }
+
+    /// Said of columns that have no room.
+    static func wanting(_ titles: [String]) -> String {
+        "not shown, for want of room: \(titles.joined(separator: ", "))"
+    }
+
+    /// Rows and titles fit `width`; head and notes are as long as they are.
+    static func parts(_ report: StatusReport, width: Int, colour: Bool, showsLimits: Bool = false) -> Parts {
         var columns: [Table.Column] = [
-            .init(title: "NAME", shrinksTo: 12), .init(title: "ROLE", shrinksTo: 7), .init(title: "STATE"),
-            .init(title: "PID", alignment: .right), .init(title: "RESTARTS", alignment: .right),
-            .init(title: "UPTIME", alignment: .right), .init(title: "RSS", alignment: .right),
-            .init(title: "CPU", alignment: .right), .init(title: "LAST EXIT", shrinksTo: 10),
+            .init(title: "NAME", shrinksTo: 12), .init(title: "ROLE", shrinksTo: 7, leaves: 1), .init(title: "STATE"),
+            .init(title: "PID", alignment: .right, leaves: 4), .init(title: "RESTARTS", alignment: .right, leaves: 6),
+            .init(title: "UPTIME", alignment: .right, leaves: 2), .init(title: "RSS", alignment: .right, leaves: 3),
+            .init(title: "CPU", alignment: .right, leaves: 5),
+            .init(title: "LAST EXIT", shrinksTo: 9, leaves: showsLimits ? 1 : 7),
         ]
-        // Last, so that it is the first to be cut.
-        if showsLimits { columns.append(.init(title: "LIMITS", shrinksTo: 10)) }
+        // Last, so that it is the first to be cut; asked for, so that others leave before there is too little of it.
+        if showsLimits { columns.append(.init(title: "LIMITS", shrinksTo: 32)) }
         var table = Table(columns)
         table.rows = report.agents.map {
             row($0) + (showsLimits ? [.init($0.pid == nil ? "-" : limits($0.limits))] : [])
@@ -20,13 +47,16 @@ enum StatusTable {
         var head = "supervisor \(supervisor.version), pid \(supervisor.pid), since \(supervisor.startedAt)"
         if supervisor.adopted > 0 { head += ", took over \(supervisor.adopted)" }
         head += ", \(count(report.agents.count))"
-        var lines = [head] + (report.trading ?? []).flatMap(trading) + table.lines(width: width, colour: colour)
-        lines += report.agents.compactMap { agent in agent.message.map { "\(agent.name): \($0)".visible } }
+        var notes = report.agents.compactMap { agent in agent.message.map { "\(agent.name): \($0)".visible } }
         let changed = report.agents.filter { $0.changed == true }.map(\.name)
         if !changed.isEmpty {
-            lines.append("changed on disk, `agentctl reload` takes it over: \(changed.joined(separator: ", "))".visible)
+            notes.append("changed on disk, `agentctl reload` takes it over: \(changed.joined(separator: ", "))".visible)
         }
-        return lines + (report.notes ?? []) + unenforced(report)
+        notes += (report.notes ?? []) + unenforced(report)
+        let lines = table.lines(width: width, colour: colour)
+        return Parts(
+            head: [head] + (report.trading ?? []).flatMap(trading), titles: lines[0], rows: Array(lines.dropFirst()),
+            notes: notes, missing: table.missing(width: width))
     }
 
     /// One line for each reason why something asked for is not enforced, with those it concerns.

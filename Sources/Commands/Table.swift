@@ -1,6 +1,6 @@
 import Wire
 
-/// Columns of text, aligned; cut to the terminal's width where a column may shrink.
+/// Columns of text, aligned. On a narrow terminal some shrink and others are left out, until a row is one line.
 package struct Table {
     package enum Alignment { case left, right }
 
@@ -9,11 +9,14 @@ package struct Table {
         var alignment = Alignment.left
         /// May be cut (with …) down to `minimum` when the line is too long.
         var shrinksTo: Int?
+        /// Left out when shrinking is not enough, the lowest first; nil: never.
+        var leaves: Int?
 
-        package init(title: String, alignment: Alignment = .left, shrinksTo: Int? = nil) {
+        package init(title: String, alignment: Alignment = .left, shrinksTo: Int? = nil, leaves: Int? = nil) {
             self.title = title
             self.alignment = alignment
             self.shrinksTo = shrinksTo
+            self.leaves = leaves
         }
     }
 
@@ -42,40 +45,57 @@ package struct Table {
 
     /// Lines without trailing blanks, the titles first.
     package func lines(width: Int, colour: Bool) -> [String] {
-        let widths = widths(total: width)
+        let layout = layout(total: width)
         let titles = columns.map { Cell($0.title, .dim) }
         return ([titles] + rows).map { row in
             var line = ""
             var pending = 0
-            for (index, cell) in row.enumerated() {
-                let text = Self.cut(cell.text, to: widths[index])
-                let blanks = widths[index] - text.count
+            for (index, width) in layout {
+                let cell = row[index]
+                let text = cell.text.clipped(to: width)
+                let blanks = width - text.columns
                 let before = columns[index].alignment == .right ? blanks : 0
                 line += text.isEmpty ? "" : String(repeating: " ", count: pending + before)
                 pending = text.isEmpty ? pending + blanks : columns[index].alignment == .right ? 0 : blanks
                 line += Self.painted(text, colour ? cell.colour : nil)
-                pending += 2
+                pending += Self.gap
             }
             return line
         }
     }
 
-    private func widths(total: Int) -> [Int] {
-        var widths = columns.indices.map { index in
-            max(columns[index].title.count, rows.map { $0[index].text.count }.max() ?? 0)
-        }
-        var excess = widths.reduce(2 * (widths.count - 1), +) - total
-        for index in columns.indices.reversed() where excess > 0 {
-            guard let minimum = columns[index].shrinksTo, widths[index] > minimum else { continue }
-            let cut = min(excess, widths[index] - minimum)
-            widths[index] -= cut
-            excess -= cut
-        }
-        return widths
+    /// Titles of the columns that have no room.
+    func missing(width: Int) -> [String] {
+        let shown = Set(layout(total: width).map(\.column))
+        return columns.indices.filter { !shown.contains($0) }.map { columns[$0].title }
     }
 
-    private static func cut(_ text: String, to width: Int) -> String {
-        text.count <= width ? text : String(text.prefix(max(0, width - 1))) + "…"
+    private static let gap = 2
+
+    /// The columns that are shown, and how wide each is.
+    private func layout(total: Int) -> [(column: Int, width: Int)] {
+        var widths = columns.indices.map { index in
+            max(columns[index].title.columns, rows.map { $0[index].text.columns }.max() ?? 0)
+        }
+        var shown = Array(columns.indices)
+        func excess(_ width: (Int) -> Int) -> Int {
+            shown.reduce(Self.gap * (shown.count - 1)) { $0 + width($1) } - total
+        }
+        var leaving = shown.filter { columns[$0].leaves != nil }.sorted { columns[$0].leaves! < columns[$1].leaves! }[
+            ...]
+        while excess({ min(widths[$0], columns[$0].shrinksTo ?? widths[$0]) }) > 0, let next = leaving.popFirst() {
+            shown.removeAll { $0 == next }
+        }
+        for index in shown.reversed() {
+            let excess = excess { widths[$0] }
+            guard excess > 0, let minimum = columns[index].shrinksTo, widths[index] > minimum else { continue }
+            widths[index] -= min(excess, widths[index] - minimum)
+        }
+        // What no minimum allows for: the widest give way.
+        while excess({ widths[$0] }) > 0, let widest = shown.max(by: { widths[$0] < widths[$1] }) {
+            if widths[widest] > 1 { widths[widest] -= 1 } else { shown.removeLast() }
+        }
+        return shown.map { ($0, widths[$0]) }
     }
 
     private static func painted(_ text: String, _ colour: Colour?) -> String {

@@ -4,7 +4,8 @@ import Glibc
 package enum Terminal {
     /// Where standard output is no terminal: whoever reads it wants whole names.
     static let unlimitedColumns = 10_000
-    static let minimumColumns = 60
+    /// Narrower than any table can be.
+    static let minimumColumns = 20
 
     static var isOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
@@ -15,6 +16,7 @@ package enum Terminal {
     }
 
     package static var columns: Int {
+        guard isOutputTerminal else { return unlimitedColumns }
         var size = winsize()
         if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 {
             return max(minimumColumns, Int(size.ws_col))

@@ -34,7 +34,7 @@ struct TopCommand: ParsableCommand {
         defer { screen.close() }
         var order = Order.cpu
         var look = 0
-        var shown: [String] = []
+        var shown: StatusTable.Parts?
         while let supervisor = connection?.supervisor {
             var report: StatusReport
             do {
@@ -48,12 +48,15 @@ struct TopCommand: ParsableCommand {
                 continue
             }
             report.agents.sort(by: order.comes(_:before:))
-            shown = StatusTable.lines(
-                report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
             if Terminal.isOutputTerminal {
-                screen.draw(shown + ["sorted by \(order.rawValue); q ends, c m r u n sort"])
+                let parts = StatusTable.parts(
+                    report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
+                shown = parts
+                draw(parts, "sorted by \(order.rawValue); q ends, c m r u n sort", on: screen)
             } else {
-                Terminal.say(shown.joined(separator: "\n"))
+                let lines = StatusTable.lines(
+                    report, width: Terminal.columns, colour: Terminal.usesColour, showsLimits: limits)
+                Terminal.say(lines.joined(separator: "\n"))
             }
             look += 1
             if looks > 0, look >= looks { return }
@@ -65,9 +68,17 @@ struct TopCommand: ParsableCommand {
         }
     }
 
-    private func tell(_ notice: String, under shown: [String], on screen: LiveScreen) {
+    private func draw(_ parts: StatusTable.Parts, _ footer: String, on screen: LiveScreen) {
+        screen.draw(TopScreen.lines(parts, rows: LiveScreen.rows, width: Terminal.columns, footer: footer))
+    }
+
+    private func tell(_ notice: String, under shown: StatusTable.Parts?, on screen: LiveScreen) {
         if Terminal.isOutputTerminal {
-            screen.draw(Array(shown.prefix(max(0, LiveScreen.rows - 2))) + [notice])
+            if let shown {
+                draw(shown, notice, on: screen)
+            } else {
+                screen.draw([notice.clipped(to: Terminal.columns)])
+            }
         } else if reconnection.wait > 0 {
             Terminal.complain("agentctl: \(notice)")
         }
