@@ -63,7 +63,7 @@ final class AgentRuntime {
     var lastExit: ExitStatus?
     /// What the incarnation that ended used; nil while one runs.
     var consumption: Consumption?
-    var cpuSample: (pid: pid_t, ticks: UInt64, at: Instant)?
+    var cpu = CPUMeter()
     /// Counted by incarnations that have ended.
     var pastWires: [WireCounterKey: WireCounters] = [:]
 

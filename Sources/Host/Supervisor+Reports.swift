@@ -35,7 +35,10 @@ extension Supervisor {
         if let spawnedAt = view.spawnedAt { status.uptimeSeconds = Self.rounded((now - spawnedAt).seconds) }
         if let pid = view.pid, let row = ProcessTable.row(of: pid) {
             status.rssBytes = row.residentPages * ProcessTable.pageBytes
-            status.cpuPercent = cpuPercent(agent, row, spawnedAt: view.spawnedAt ?? now, now)
+            status.cpuPercent = Self.rounded(
+                agent.cpu.percent(
+                    of: pid, since: view.spawnedAt ?? .zero, ticks: row.cpuTicks,
+                    ticksPerSecond: ProcessTable.ticksPerSecond, at: now))
             status.limits = agent.limits.enforced(on: pid, in: agent.process?.group)
         } else {
             status.limits = agent.limits.unenforced
@@ -53,22 +56,6 @@ extension Supervisor {
     private func plight(_ agent: AgentRuntime, _ view: AgentView) -> String? {
         guard let reason = view.failureReason else { return agent.trouble }
         return Plight.sentence(agent.id, reason, trouble: agent.trouble, restart: agent.plan.manifest.restart)
-    }
-
-    /// Share of one core since the last question about this process, or since its start.
-    private func cpuPercent(_ agent: AgentRuntime, _ row: ProcessRow, spawnedAt: Instant, _ now: Instant) -> Double {
-        var since = spawnedAt
-        var ticks: UInt64 = 0
-        if let sample = agent.cpuSample, sample.pid == row.pid {
-            since = sample.at
-            ticks = sample.ticks
-        }
-        let seconds = (now - since).seconds
-        // Two questions in a row: a share of a few milliseconds says nothing, so the older sample stays.
-        if seconds >= 0.5 || ticks == 0 { agent.cpuSample = (row.pid, row.cpuTicks, now) }
-        guard seconds > 0 else { return 0 }
-        let used = Double(row.cpuTicks &- min(ticks, row.cpuTicks)) / Double(ProcessTable.ticksPerSecond)
-        return Self.rounded(100 * used / seconds)
     }
 
     private static func rounded(_ value: Double) -> Double { (value * 1_000).rounded() / 1_000 }
