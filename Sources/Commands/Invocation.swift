@@ -43,13 +43,19 @@ package enum Invocation {
         Terminal.openMissing()
         do {
             try body()
-            fflush(nil)
+            Terminal.finish()
         } catch let failure as Failure {
+            Terminal.finish()
             Terminal.complain("agentctl: \(failure.message.visibleLines)")
             exit(failure.code.rawValue)
         } catch {
             // ArgumentParser ends with 64 where our contract says 2; help and version stay 0.
-            guard root.exitCode(for: error) == .validationFailure else { root.exit(withError: error) }
+            let code = root.exitCode(for: error)
+            if code.isSuccess {
+                Terminal.put(root.fullMessage(for: error))
+                return Terminal.finish()
+            }
+            guard code == .validationFailure else { root.exit(withError: error) }
             Terminal.complain(root.fullMessage(for: error).visibleLines)
             exit(ExitStatusCode.usage.rawValue)
         }

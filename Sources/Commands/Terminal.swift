@@ -35,9 +35,34 @@ package enum Terminal {
 
     /// To standard output, at once: a follower is read through pipes.
     package static func say(_ text: String) {
-        print(text)
-        fflush(nil)
+        put(text)
+        finish()
     }
+
+    /// To standard output, with what follows: for many lines. `finish` writes what is left.
+    package static func put(_ text: String) {
+        // A null would end it.
+        let line = text.utf8.contains(0) ? text.replacing("\0", with: "\\0") : text
+        if puts(line) == EOF { endUnwritten() }
+    }
+
+    /// Writes what is held back.
+    package static func finish() {
+        if fflush(nil) != 0 { endUnwritten() }
+    }
+
+    /// An answer of which a part is missing is none. Whoever reads no further has what they wanted, and is told nothing.
+    private static func endUnwritten() -> Never {
+        let code = errno
+        guard code != EPIPE else { _exit(brokenPipe) }
+        complain(
+            "agentctl: standard output can't be written: \(String(cString: strerror(code))); the answer is not whole")
+        // Without another try to write it.
+        _exit(ExitStatusCode.refused.rawValue)
+    }
+
+    /// How a shell tells of an end by SIGPIPE, for those to whom it is not delivered.
+    private static let brokenPipe = 128 + SIGPIPE
 
     /// To standard error.
     package static func complain(_ text: String) {

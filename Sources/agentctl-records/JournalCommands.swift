@@ -104,7 +104,7 @@ struct JournalCatCommand: ParsableCommand {
             range: records.flatMap { JournalFilter.range($0) } ?? 0...UInt64.max,
             payloads: payload.isEmpty ? nil : Set(payload), last: last)
         let problem = try journals([agent], socket)[0].cat(filter) { line in
-            print(json ? line.json.text : line.text)
+            Terminal.put(json ? line.json.text : line.text)
         }
         if let problem { throw Failure(.refused, problem) }
     }

@@ -24,6 +24,9 @@ enum ReplayCommand {
             print(
                 "replayed \(report.inputs) events of \(report.incarnations) incarnations; all \(report.outputs) messages are "
                     + "the same")
+            guard fflush(nil) == 0 else {
+                throw AgentFailure("the answer can't be written: \(String(cString: strerror(errno)))")
+            }
             return 0
         } catch {
             let line = Array("\(journal): \(error)\n".utf8)
