@@ -7,7 +7,7 @@ extension DeathCertificate {
     public func text(places: [String] = [], colour: Bool = false) -> String {
         func strong(_ text: String) -> String { colour ? "\u{1B}[1m\(text)\u{1B}[0m" : text }
         func faint(_ text: String) -> String { colour ? "\u{1B}[2m\(text)\u{1B}[0m" : text }
-        var lines = [strong(summary), "Next: \(advice)", ""]
+        var lines = [strong(summary.visible), "Next: \(advice.visible)", ""]
         lines += facts.map { "  \(faint($0.0.padded(to: 12))) \($0.1)" }
         func section(_ title: String, _ body: [String]) {
             guard !body.isEmpty else { return }
@@ -21,7 +21,11 @@ extension DeathCertificate {
         if !frames.isEmpty, places.allSatisfy(\.isEmpty), let executable {
             lines.append(faint("  names: llvm-symbolizer -e \(executable) ADDRESS… (of a build that is not stripped)"))
         }
-        section("Its last words:", lastLog)
+        // Where there was a process: of what never ran, nothing is expected.
+        if lastLog.isEmpty, pid != nil {
+            lines += ["", faint("Its last words: none; this incarnation wrote nothing.")]
+        }
+        section("Its last words:", lastLog.map(\.visible))
         section(
             "The last message of each wire:",
             lastMessages.map { message in

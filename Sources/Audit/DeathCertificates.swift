@@ -23,6 +23,12 @@ public enum DeathCertificates {
         return try? DeathCertificate(json: bytes)
     }
 
+    /// The last number that was given to a process of an agent; nil: it never had one, or that is not recorded.
+    public static func lastIncarnation(runDirectory: String, agent: String) -> UInt64? {
+        guard let bytes = file("\(runDirectory)/agents/\(agent)/incarnation") else { return nil }
+        return UInt64(String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)).flatMap { $0 > 0 ? $0 : nil }
+    }
+
     /// Agents that have a place in the run directory.
     public static func agents(runDirectory: String) -> [String] {
         (try? RunDirectory(path: runDirectory).agents()) ?? []

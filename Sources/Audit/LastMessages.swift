@@ -23,8 +23,7 @@ public enum LastMessages {
                 DeathCertificate.WireMessage(
                     wire: slot.edge, wasSent: slot.isSent, sequence: slot.header.sequence,
                     at: WallTime.text(unixNs: reader.anchor.unixNs(of: slot.header.sentAt)),
-                    text: record.message.map { PayloadSummary.text($0, isCut: slot.isCut) }
-                        ?? slot.header.payloadType.name))
+                    text: PayloadSummary.text(record.message, isCut: slot.isCut, of: slot.header.payloadType)))
         }
         return messages
     }

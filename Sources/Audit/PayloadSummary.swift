@@ -22,9 +22,21 @@ enum PayloadSummary {
         }
     }
 
-    /// `isCut`: only the beginning of the message is known.
-    static func text(_ payload: Payload, isCut: Bool = false) -> String {
-        let text = words(payload) + (isCut ? " …" : "")
+    static func text(_ payload: Payload) -> String { bounded(words(payload)) }
+
+    /// - Parameters:
+    ///   - payload: nil: it does not decode.
+    ///   - isCut: only the beginning of the message is known.
+    static func text(_ payload: Payload?, isCut: Bool, of type: PayloadType) -> String {
+        guard isCut else { return payload.map(text) ?? type.name }
+        let known = payload.map(known) ?? ""
+        return "\(known.isEmpty ? type.name : bounded(known)) \(cutMark)"
+    }
+
+    /// Said of a message of which the recorder kept the beginning.
+    static let cutMark = "(cut off)"
+
+    private static func bounded(_ text: String) -> String {
         guard text.count > AuditLimits.summaryCharacters else { return text }
         return text.prefix(AuditLimits.summaryCharacters - 1) + "…"
     }

@@ -36,7 +36,7 @@ public struct TraceStory: Sendable {
         public var isOrigin: Bool { header.sentAt == header.originAt }
 
         public var summary: String {
-            payload.map { PayloadSummary.text($0, isCut: isCut) } ?? "\(header.payloadType.name) …"
+            PayloadSummary.text(payload, isCut: isCut, of: header.payloadType)
         }
 
         /// True for an execution.

@@ -1,7 +1,7 @@
 import Wire
 
 /// `status` and `top` as text.
-enum StatusTable {
+package enum StatusTable {
     struct Parts {
         /// The supervisor's line, and what may trade.
         var head: [String]
@@ -127,7 +127,7 @@ enum StatusTable {
     }
 
     /// `SIGKILL`, `exit 3`, `memory SIGKILL`.
-    static func exit(_ exit: Wire.ExitStatus) -> String {
+    package static func exit(_ exit: Wire.ExitStatus) -> String {
         let how = exit.signal ?? exit.code.map { "exit \($0)" } ?? ""
         switch exit.cause {
         case .exit, .signal: return how.isEmpty ? "unknown" : how

@@ -61,7 +61,9 @@ final class AgentLog {
     private let output: Channel
     private let error: Channel
     private var budget: LogBudget
-    private var remembered: [(stream: LogLine.Stream, text: [UInt8])] = []
+    private var remembered: [(incarnation: UInt64, text: [UInt8])] = []
+    /// One that began under another supervisor: of what it wrote before, only the file knows.
+    private var inherited: UInt64?
     /// Whose output is read at the moment.
     private(set) var incarnation: UInt64 = 0
     /// One for all agents: they share the loop's thread, and 200 of their own would be most of the memory.
@@ -111,8 +113,10 @@ final class AgentLog {
     private var floodedLines = 0
     private var hasToldFlood = false
 
-    func begin(incarnation: UInt64) {
+    /// - Parameter isInherited: another supervisor began it.
+    func begin(incarnation: UInt64, isInherited: Bool = false) {
         self.incarnation = incarnation
+        if isInherited { inherited = incarnation }
         hasToldFlood = false
         for channel in [output, error] { channel.spool?.begin(incarnation: incarnation) }
     }
@@ -145,10 +149,20 @@ final class AgentLog {
     /// The pipes, for a program that takes our place.
     var handles: [Int32] { [output.reader, error.reader].filter(\.isOpen).map(\.raw) }
 
-    /// The last lines, oldest first.
-    func lastLines(_ count: Int) -> [String] {
-        remembered.suffix(count).map { String(decoding: $0.text, as: UTF8.self) }
+    /// The last lines that an incarnation wrote, oldest first; none of another, however little this one said.
+    func lastLines(_ count: Int, of incarnation: UInt64) -> [String] {
+        let own = remembered.filter { $0.incarnation == incarnation }.suffix(count)
+            .map { String(decoding: $0.text, as: UTF8.self) }
+        guard own.count < count, incarnation == inherited else { return own }
+        // In the file these come after what was written before.
+        let kept = LogFile.tail(path: file.path, lines: Self.rememberedLines, maxBytes: Self.tailBytes)
+            .map { LogRecord.parse($0, agent: agent) }
+            .filter { $0.incarnation.map(UInt64.init) == incarnation && $0.stream != .supervisor }
+        return kept.count > own.count ? kept.suffix(count).map(\.text) : own
     }
+
+    /// Read of the file for an incarnation's last lines.
+    private static let tailBytes = 64 << 10
 
     /// Forgets the pipes; they are removed when `removing`.
     func close(removing: Bool) {
@@ -316,7 +330,7 @@ final class AgentLog {
         }
         if stream != .supervisor {
             for line in lines.suffix(Self.rememberedLines) {
-                remembered.append((stream, Array(line.bytes.prefix(Self.rememberedLineBytes))))
+                remembered.append((number ?? incarnation, Array(line.bytes.prefix(Self.rememberedLineBytes))))
             }
             if remembered.count > Self.rememberedLines {
                 remembered.removeFirst(remembered.count - Self.rememberedLines)

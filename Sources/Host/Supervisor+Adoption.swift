@@ -180,7 +180,7 @@ extension Supervisor {
             [weak self] in self?.ranOutOfMemory(id, incarnation)
         }
         agent.process = process
-        agent.log.begin(incarnation: record.incarnation)
+        agent.log.begin(incarnation: record.incarnation, isInherited: true)
         do {
             try exits.adopt(pid, pidfd, startTicks: life.startTicks) { [unowned self] in exited(id, incarnation, $0) }
         } catch {
@@ -231,7 +231,7 @@ extension Supervisor {
         process.spawnedAt = record.spawnedAt
         process.stage = .alive
         agent.process = process
-        agent.log.begin(incarnation: record.incarnation)
+        agent.log.begin(incarnation: record.incarnation, isInherited: true)
         // Whatever it wrote before its end is still in its pipes, if somebody kept them open.
         agent.log.drainAll()
         submit(.adopt(survivor(id, record, pid: pid ?? 0, isReady: record.isReady)))

@@ -78,7 +78,7 @@ extension Supervisor {
         let consumption = agent.consumption
         var exit = ExitStatus(
             cause: report.cause, signal: report.exit.signalName, code: report.exit.code, at: Timestamp.now().text,
-            lastLog: agent.log.lastLines(Self.lastLogLines))
+            lastLog: agent.log.lastLines(Self.lastLogLines, of: report.incarnation.number))
         if agent.process?.incarnation == report.incarnation, agent.process?.stage == .alive {
             agent.process?.stage = .clearing
         }
@@ -89,7 +89,7 @@ extension Supervisor {
             agent.trouble = text + (lastWords ?? "")
         }
         let incarnation = agent.log.incarnation
-        let lines = agent.log.lastLines(DeathCertificate.logLines)
+        let lines = agent.log.lastLines(DeathCertificate.logLines, of: report.incarnation.number)
         tell { [unowned self] in
             exit.usage = consumption?.usage()
             agent.lastExit = exit

@@ -26,7 +26,8 @@ struct WhyCommand: ParsableCommand {
 
     func run() throws {
         let runDirectory = try socket.runDirectory()
-        let report = all || incarnation != nil ? nil : socket.report()
+        let now = socket.report()
+        let report = all || incarnation != nil ? nil : now
         let failed = report.flatMap { FailureText.failed(agent, in: $0) }
         let standing = failed.map { FailureText.lines($0).joined(separator: "\n") }
         // A refusal is the answer itself; what holds of one that ended follows from its end.
@@ -37,8 +38,12 @@ struct WhyCommand: ParsableCommand {
             let remedy = NearestName.remedy(agent, among: known, otherwise: "`agentctl status` lists the agents")
             throw Failure(.refused, "nothing is recorded of an agent \"\(agent)\" in \(runDirectory); \(remedy)")
         }
-        let lastEnd = report?.agents.first { $0.name == agent }?.lastExit?.at
-        var certificates = Self.certificates(of: agent, runDirectory, lastEnd: lastEnd)
+        let lastEnd =
+            now?.agents.first { $0.name == agent }.map { LastEnd($0) }
+            ?? LastEnd(
+                agent: agent,
+                incarnation: DeathCertificates.lastIncarnation(runDirectory: runDirectory, agent: agent))
+        var certificates = Self.certificates(of: agent, runDirectory, lastEnd)
         if let incarnation {
             certificates.removeAll { $0.incarnation != incarnation }
             guard !certificates.isEmpty else {
@@ -47,10 +52,20 @@ struct WhyCommand: ParsableCommand {
                     "no end of incarnation \(incarnation) of \(agent) is on record; --all lists those that are")
             }
         }
+        let gap = incarnation == nil ? lastEnd.gap(newest: certificates.first) : nil
         guard let newest = certificates.first else {
             if json, let failed { return Terminal.say(FailureText.json(failed)) }
-            if let standing { return isRefused ? () : Terminal.say(standing) }
-            return Terminal.say(json ? (all ? "[]" : "null") : "\(agent) has not ended yet.")
+            if let standing {
+                if !isRefused { Terminal.say(standing) }
+                // Never started is no gap.
+                return lastEnd.isOnRecord(nil) ? () : Terminal.say("\n\(gap ?? "")")
+            }
+            if json, !lastEnd.isOnRecord(nil), let gap { Terminal.complain("agentctl: \(gap)") }
+            return Terminal.say(json ? (all ? "[]" : "null") : gap ?? "")
+        }
+        if let gap {
+            // What is read by a program stays what it is.
+            if json { Terminal.complain("agentctl: \(gap)") } else { Terminal.say("\(gap)\n") }
         }
         if json {
             let text = certificates.prefix(all ? certificates.count : 1)
@@ -72,11 +87,12 @@ struct WhyCommand: ParsableCommand {
     /// A certificate is written a moment after the restart that follows: so long it is waited for, with so many looks.
     private static let patience = (looks: 50, pauseUs: UInt32(20_000))
 
-    /// - Parameter lastEnd: when the agent last ended, as the supervisor says.
-    private static func certificates(of agent: String, _ runDirectory: String, lastEnd: String?) -> [DeathCertificate] {
+    private static func certificates(of agent: String, _ runDirectory: String, _ lastEnd: LastEnd) -> [DeathCertificate]
+    {
         for _ in 0..<patience.looks {
             let found = DeathCertificates.read(runDirectory: runDirectory, agent: agent)
-            if lastEnd == nil || found.contains(where: { $0.at >= lastEnd! }) { return found }
+            let isWhole = lastEnd.seen.map { seen in found.contains { $0.at >= seen.at } } ?? true
+            if isWhole, lastEnd.isOnRecord(found.first) { return found }
             usleep(patience.pauseUs)
         }
         return DeathCertificates.read(runDirectory: runDirectory, agent: agent)

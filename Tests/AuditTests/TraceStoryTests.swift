@@ -52,7 +52,7 @@ import Wire
         let story = try TraceStory.load(runDirectory: run.path, trace: TraceID(1))
         #expect(
             story.hops.map(\.summary) == [
-                "BTCUSDT binance book update 5123 …",
+                "BTCUSDT binance book update 5123 (cut off)",
                 "BTCUSDT order_flow_imbalance +0.812, confidence 0.7, from 42",
                 "momentum: buy BTCUSDT, limit 61810, reference 61800.15, edge 3.25 bp [NeuralArb-1-1]",
                 "buy 0.05 BTCUSDT, volatility 43 %, volatility target [NeuralArb-1-1]",

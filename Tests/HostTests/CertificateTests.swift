@@ -26,7 +26,7 @@ struct CertificateTests {
         #expect(certificate.summary.hasSuffix(", saying \"words of 26\"."))
         #expect(certificate.cause == .exit && certificate.code == 3 && certificate.signal == nil)
         #expect(certificate.incarnation == 26 && certificate.pid != nil && certificate.wasReady)
-        #expect(certificate.lastLog.last == "words of 26")
+        #expect(certificate.lastLog == ["words of 26"], "and no other incarnation's")
         #expect((certificate.usage?.peakMemoryBytes ?? 0) > 0)
         #expect(try rig.stop() == 0)
     }

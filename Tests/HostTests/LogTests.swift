@@ -214,7 +214,8 @@ struct AgentLogTests {
             #expect(Set(followed.map(\.text)) == ["out", "err", "no newline"])
             #expect(followed.first { $0.text == "err" }?.stream == .stderr)
             #expect(followed.allSatisfy { $0.incarnation == 2 })
-            #expect(Set(log.lastLines(10)) == ["out", "err", "no newline"])
+            #expect(Set(log.lastLines(10, of: 2)) == ["out", "err", "no newline"])
+            #expect(log.lastLines(10, of: 1) == [], "another's")
         }
     }
 
@@ -233,7 +234,7 @@ struct AgentLogTests {
             #expect(write(writers.output.raw, "meanwhile\n", 10) == 10)
             let second = try open()
             second.drainAll()
-            #expect(second.lastLines(1) == ["meanwhile"])
+            #expect(second.lastLines(1, of: 0) == ["meanwhile"])
             second.close(removing: true)
         }
     }
