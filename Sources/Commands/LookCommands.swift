@@ -25,7 +25,12 @@ struct StatusCommand: ParsableCommand {
 
 struct GraphCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "graph", abstract: "Every wire, with what went over it and how long it took.")
+        commandName: "graph", abstract: "Every wire, with what went over it and how long it took.",
+        discussion: """
+            SENT and RECEIVED, LOST and DUP are sums over all incarnations of either end since the supervisor began; of one that it \
+            took over, since that incarnation began. Durable wires are counted from their beginning, over everything. SENT may be a \
+            moment ahead of RECEIVED.
+            """)
 
     @OptionGroup var socket: SocketOptions
     @Flag(help: "The whole report as JSON on one line.")

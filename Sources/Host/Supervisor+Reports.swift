@@ -61,8 +61,9 @@ extension Supervisor {
     private static func rounded(_ value: Double) -> Double { (value * 1_000).rounded() / 1_000 }
 
     public func graphReport() -> GraphReport {
-        var counters: [WireCounterKey: WireCounters] = [:]
-        for agent in agents.values { counters.merge(wireCounters(of: agent)) { $0 + $1 } }
+        // What was received before what was sent: what is under way meanwhile must not look as if it came from nowhere.
+        let receivers = wireCounters { !$0.isSender }
+        let counters = receivers.merging(wireCounters(where: \.isSender)) { one, _ in one }
         let pipelines = Dictionary(
             plan.configuration.pipelines.flatMap { pipeline in pipeline.members.map { ($0, pipeline.name) } },
             uniquingKeysWith: { first, _ in first })
@@ -98,6 +99,14 @@ extension Supervisor {
     private func keepsNoCounters(_ agent: AgentRuntime) -> Bool {
         guard let process = agent.process, process.isReady, agent.pastWires.isEmpty else { return false }
         return WireStatistics.isReady(folder: agent.folder, incarnation: process.incarnation.number) == nil
+    }
+
+    private func wireCounters(where isWanted: (WireCounterKey) -> Bool) -> [WireCounterKey: WireCounters] {
+        var counters: [WireCounterKey: WireCounters] = [:]
+        for agent in agents.values {
+            counters.merge(wireCounters(of: agent).filter { isWanted($0.key) }) { $0 + $1 }
+        }
+        return counters
     }
 
     private func wireCounters(of agent: AgentRuntime) -> [WireCounterKey: WireCounters] {
