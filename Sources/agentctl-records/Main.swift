@@ -16,15 +16,28 @@ struct AgentControl: ParsableCommand {
 }
 
 extension AgentControl {
-    static var commandNames: [String] {
-        configuration.subcommands.compactMap { $0.configuration.commandName }.sorted()
-    }
-
     /// Throws where the command is misspelt: names the one that was probably meant.
     static func suggest(for arguments: [String]) throws {
-        guard let name = Invocation.command(in: arguments), name != "help", !commandNames.contains(name) else { return }
-        throw Failure(
-            .usage, "there is no command \"\(name)\"; \(NearestName.remedy(name, among: commandNames))")
+        guard let name = Invocation.command(in: arguments) else { return }
+        guard name == "help" else { return try check([name]) }
+        try check(arguments.drop { $0 != name }.dropFirst().filter { !$0.hasPrefix("-") })
+    }
+
+    /// Throws where `words` name no command; what follows its name is its own.
+    private static func check(_ words: [String]) throws {
+        var commands = configuration.subcommands
+        var path: [String] = []
+        for word in words where !commands.isEmpty {
+            guard let command = commands.first(where: { $0.configuration.commandName == word }) else {
+                let names = commands.compactMap { $0.configuration.commandName }.sorted()
+                throw Failure(
+                    .usage,
+                    "there is no command \"\((path + [word]).joined(separator: " "))\"; \(NearestName.remedy(word, among: names))"
+                )
+            }
+            path.append(word)
+            commands = command.configuration.subcommands
+        }
     }
 }
 

@@ -47,6 +47,9 @@ import Wire
     @Test(arguments: [
         (["statsu"], "did you mean \"status\"?"), (["--socket", "/x", "retsart", "A"], "did you mean \"restart\"?"),
         (["frobnicate"], "known: audit, events, graph"), (["wy", "A"], "did you mean \"why\"?"),
+        (["help", "statsu"], "no command \"statsu\"; did you mean \"status\"?"),
+        (["help", "frobnicate"], "known: audit, "),
+        (["help", "ledger", "pln"], "no command \"ledger pln\"; did you mean \"pnl\"?"),
     ])
     func aMisspeltCommandIsNamed(arguments: [String], words: String) throws {
         let failure = try #require(throws: Failure.self) { try AgentControl.suggest(for: arguments) }
@@ -76,7 +79,10 @@ import Wire
         }
     }
 
-    @Test(arguments: [["status"], ["--socket", "x", "top"], ["--version"], ["help", "why"], [], ["-h"]])
+    @Test(arguments: [
+        ["status"], ["--socket", "x", "top"], ["--version"], ["help", "why"], ["help"],
+        ["help", "ledger", "pnl"], ["help", "status", "A"], ["ledger", "-h"], [], ["-h"],
+    ])
     func aCommandIsNoMistake(arguments: [String]) throws { try AgentControl.suggest(for: arguments) }
 
     @Test(
