@@ -10,7 +10,7 @@ struct LogPosition {
     private var runs: [(line: LogLine, count: Int)] = []
 
     mutating func note(_ line: LogLine) {
-        let line = Self.asKept(line)
+        let line = line.asKept
         // One that the file does not tell the time of is no mark.
         guard line.at != nil else { return }
         if runs.last?.line == line {
@@ -25,7 +25,7 @@ struct LogPosition {
     /// these.
     func rest(of lines: [LogLine]) -> ArraySlice<LogLine>? {
         if runs.isEmpty { return lines[...] }
-        let kept = lines.map(Self.asKept)
+        let kept = lines.map(\.asKept)
         for run in runs.reversed() {
             guard let first = kept.firstIndex(of: run.line) else { continue }
             let shown = kept[first...].prefix(run.count).prefix { $0 == run.line }
@@ -33,14 +33,4 @@ struct LogPosition {
         }
         return nil
     }
-
-    /// As the file has it: control characters are dots there.
-    private static func asKept(_ line: LogLine) -> LogLine {
-        guard line.text.utf8.contains(where: { isControl($0) }) else { return line }
-        var kept = line
-        kept.text = String(decoding: line.text.utf8.map { isControl($0) ? UInt8(ascii: ".") : $0 }, as: UTF8.self)
-        return kept
-    }
-
-    private static func isControl(_ byte: UInt8) -> Bool { byte < 32 && byte != 9 || byte == 127 }
 }

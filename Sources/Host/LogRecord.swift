@@ -3,8 +3,7 @@ import Wire
 
 /// One line of an agent's log file:
 /// `2026-08-08T12:00:00.123456Z 3 out the text`: time (UTC), incarnation, stream, text. A stream that ends in `+` marks
-/// the continuation of a line too long for one record. Control characters other than tab are shown as `.`, so that a
-/// file is safe to print.
+/// the continuation of a line too long for one record. Control characters are shown as `LogLine.kept` has them.
 struct LogRecord: Equatable {
     var at: Timestamp
     var incarnation: UInt64
@@ -20,7 +19,7 @@ struct LogRecord: Equatable {
         bytes.append(contentsOf: Self.mark(stream).utf8)
         if continues { bytes.append(UInt8(ascii: "+")) }
         bytes.append(32)
-        for byte in text { bytes.append(byte < 32 && byte != 9 || byte == 127 ? UInt8(ascii: ".") : byte) }
+        for byte in text { bytes.append(LogLine.kept(byte)) }
         bytes.append(10)
     }
 

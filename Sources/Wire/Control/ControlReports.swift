@@ -148,6 +148,22 @@ public struct LogLine: Sendable, Hashable, Codable {
     }
 }
 
+extension LogLine {
+    /// A byte of an agent's line as its log file has it: control characters other than tab are dots there, so that a file is safe to
+    /// print.
+    @inlinable public static func kept(_ byte: UInt8) -> UInt8 { isControl(byte) ? UInt8(ascii: ".") : byte }
+
+    /// As the file has it. A line that is followed comes as the agent wrote it, the same line of the file does not.
+    public var asKept: LogLine {
+        guard text.utf8.contains(where: Self.isControl) else { return self }
+        var kept = self
+        kept.text = String(decoding: text.utf8.map(Self.kept), as: UTF8.self)
+        return kept
+    }
+
+    @inlinable static func isControl(_ byte: UInt8) -> Bool { byte < 32 && byte != 9 || byte == 127 }
+}
+
 /// Result of `logs`.
 public struct LogsReport: Sendable, Hashable, Codable {
     public var lines: [LogLine]
