@@ -77,6 +77,8 @@ import Wire
             #expect(failure.code == .usage && failure.message.contains("\(word) is missing"), "\(failure.message)")
             #expect(failure.message.contains("nothing has changed"))
         }
+        let both = try #require(throws: Failure.self) { try order("resume", .active) }
+        #expect(both.message.contains("--reason TEXT") && both.message.contains("--by NAME"), "\(both.message)")
     }
 
     @Test(arguments: [

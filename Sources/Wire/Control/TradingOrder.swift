@@ -25,10 +25,12 @@ public struct TradingOrder: Sendable, Hashable {
     /// What is wrong with it, and what to do; nil when it may be carried out.
     public var problem: String? {
         guard state.word != nil else { return "an unknown trading state; known: \(TradingState.words)" }
-        if Self.isBlank(reason) { return "a reason is missing: say in a few words why\(Self.unchanged)" }
+        var missing: [String] = []
+        if Self.isBlank(reason) { missing.append("a reason is missing: say in a few words why (--reason TEXT)") }
         if mayLoosen, Self.isBlank(by ?? "") {
-            return "a name is missing: only a named person may let trade again (--by NAME)\(Self.unchanged)"
+            missing.append("a name is missing: only a named person may let trade again (--by NAME)")
         }
+        guard missing.isEmpty else { return missing.joined(separator: "; ") + Self.unchanged }
         if reason.count > Self.maxReasonCharacters {
             return "a reason has at most \(Self.maxReasonCharacters) characters\(Self.unchanged)"
         }
