@@ -48,8 +48,9 @@ final class Console {
         guard !isQuiet else { return }
         var descriptor = pollfd(fd: own?.raw ?? output, events: Int16(POLLOUT), revents: 0)
         guard poll(&descriptor, 1, 0) == 1, descriptor.revents & Int16(POLLOUT) != 0 else { return }
+        // To the millisecond, in UTC as everywhere else.
         let time = Timestamp.now().text.dropFirst(11).prefix(12)
-        let bytes = (isCut ? [10] : []) + Array("\(time) \(text)".utf8.prefix(Self.maxLineBytes)) + [10]
+        let bytes = (isCut ? [10] : []) + Array("\(time)Z \(text)".utf8.prefix(Self.maxLineBytes)) + [10]
         let taken =
             isSocket
             ? send(output, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))

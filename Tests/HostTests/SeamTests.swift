@@ -187,8 +187,10 @@ struct SeamTests {
             console.line("a\u{1B}[2J\nb")
             console.state("c\n", from: .starting, to: .failed, reason: "\u{9B}31m")
             let lines = try String(contentsOfFile: "\(directory.path)/out", encoding: .utf8).split(separator: "\n")
+            // Each with its time, which is nobody's local one: 12:00:00.123Z
+            #expect(lines.allSatisfy { $0.prefix(13).wholeMatch(of: /\d\d:\d\d:\d\d\.\d\d\dZ/) != nil }, "\(lines)")
             #expect(
-                lines.map { String($0.dropFirst(13)) } == ["a\\u{1B}[2J\\nb", "c\\n: starting → failed (\\u{9B}31m)"])
+                lines.map { String($0.dropFirst(14)) } == ["a\\u{1B}[2J\\nb", "c\\n: starting → failed (\\u{9B}31m)"])
         }
     }
 
