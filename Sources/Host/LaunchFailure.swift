@@ -39,7 +39,11 @@ public struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible
             case .cgroup: "control group refused the process: \(reason)"
             case .priority: "nice \(request.nice ?? 0): \(reason); less than the supervisor's own needs root"
             case .request: "launch request refused as malformed; supervisor and agent-launcher are of different builds"
-            default: "\(stage): \(reason)"
+            case .session, .signals: "the kernel gives it no session and no signals of its own: \(reason)"
+            case .descriptors: "its pipes and sockets can't be handed to it: \(reason)"
+            case .sandbox: "its own network can't be made: \(reason)"
+            case .birth: "its birth can't be written down in the run directory: \(reason)"
+            case .launcher: "agent-launcher: \(reason)"
             }
         self.init(stage: stage, code: code, message: message)
     }

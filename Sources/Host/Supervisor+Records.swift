@@ -17,7 +17,7 @@ extension Supervisor {
 
     func announce(_ transition: Transition) {
         let agent = agents[transition.id]
-        var reason = transition.cause.rawValue
+        var reason = transition.cause.words
         if transition.to == .backoff, let next = transition.nextStart {
             let waitMs = Swift.max(0, (next - transition.at).count / 1_000_000)
             reason += ", next start in \(waitMs) ms"
@@ -121,7 +121,7 @@ extension Supervisor {
         case .watchdog: return "no sign of life in time: \(what)"
         case .startupTimeout: return "not ready in time: \(what)"
         case .execFailed: return what
-        case .operator: return "\(report.stopReason?.rawValue ?? "stopped"): \(what)"
+        case .operator: return "\(report.stopReason?.words ?? "stopped"): \(what)"
         }
     }
 }

@@ -61,6 +61,34 @@ public enum TransitionCause: String, Sendable, CaseIterable {
     case survivors
 }
 
+extension TransitionCause {
+    /// For people, as part of a sentence.
+    public var words: String {
+        switch self {
+        case .boot: "the fleet starts"
+        case .adopted: "taken over"
+        case .operator: "asked for by an operator"
+        case .reload: "asked for by a reload"
+        case .shutdown: "the supervisor stops everything"
+        case .ready: "ready"
+        case .presumedReady: "presumed ready"
+        case .ended: "its process has ended"
+        case .spawnFailed: "could not be started"
+        case .watchdog: "no sign of life in time"
+        case .startupTimeout: "not ready in time"
+        case .agentNotice: "it says that it is stopping"
+        case .backoffElapsed: "its wait is over"
+        case .tooManyRestarts: "too many restarts"
+        case .cannotExecute: "its program can't be executed"
+        case .misconfigured: "its configuration has errors"
+        case .groupRestart: "its group restarts"
+        case .escalation: "a member of its group was given up"
+        case .treeEmpty: "all its processes have ended"
+        case .survivors: "processes of it survive SIGKILL"
+        }
+    }
+}
+
 /// The answer to an operator's command.
 public enum CommandOutcome: Hashable, Sendable {
     case done

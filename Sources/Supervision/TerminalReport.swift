@@ -50,6 +50,22 @@ public enum StopReason: String, Sendable, CaseIterable {
     /// The supervisor before was gone, and it goes with it (`onSupervisorLoss`).
     case supervisorLoss = "supervisor-loss"
 
+    /// For people: what was asked of it, before how it ended.
+    public var words: String {
+        switch self {
+        case .operatorStop: "stopped by an operator"
+        case .operatorRestart: "restarted by an operator"
+        case .shutdown: "stopped with everything"
+        case .reload: "replaced or removed by a reload"
+        case .groupRestart: "restarted with its group"
+        case .escalation: "stopped because a member of its group was given up"
+        case .watchdog: "no sign of life in time"
+        case .startupTimeout: "not ready in time"
+        case .agentNotice: "it said that it was stopping"
+        case .supervisorLoss: "ended because its supervisor was gone"
+        }
+    }
+
     /// Nil where the reason says nothing about the cause.
     var cause: ExitCause? {
         switch self {
