@@ -18,6 +18,8 @@ struct SettingsQuestion: Sendable, Equatable {
     let folder: String
     /// The file that errors are told of.
     let place: String
+    /// Where single settings stand that are not in that file, by key.
+    var settingPlaces: [String: String] = [:]
 
     // MARK: What is known of the program
 
@@ -59,7 +61,7 @@ struct SettingsQuestion: Sendable, Equatable {
         case .ended(.exited):
             let lines = String(decoding: words, as: UTF8.self).split(separator: "\n").prefix(Self.maxErrors)
             if lines.isEmpty { return ["\(place): \(executable) refuses its settings and does not say why"] }
-            return lines.map { "\(place): \($0)" }
+            return lines.map { "\(place(of: $0)): \($0)" }
         case .ended(.signalled(let number, _)):
             let name = SignalNames.name(of: number)
             return [
@@ -77,6 +79,16 @@ struct SettingsQuestion: Sendable, Equatable {
         case .notStarted(let reason):
             return ["\(place): its settings can't be checked: \(reason)"]
         }
+    }
+
+    /// Of what is wrong: where the settings stand that it names.
+    private func place(of problem: some StringProtocol) -> String {
+        let named = settingPlaces.keys.filter { problem.contains("settings.\($0)") }
+        // `exit` is no part of `exitMargin`.
+        let places = named.filter { key in !named.contains { $0 != key && $0.hasPrefix(key) } }.compactMap {
+            settingPlaces[$0]
+        }
+        return places.isEmpty ? place : Set(places).sorted().joined(separator: ", ")
     }
 }
 
@@ -104,5 +116,6 @@ extension SettingsQuestion {
         self.environment = environment
         folder = plan.folder
         place = plan.manifestFile ?? executable
+        settingPlaces = plan.settingPlaces.mapValues(\.description)
     }
 }

@@ -61,7 +61,10 @@ import Wire
         // From the configuration it is no other.
         try put(rig, "Calm", settings: Self.calm)
         try rig.configure(Self.byHand + #", "agents": { "Calm": { "settings": { "kind": 7 } } }"#)
-        #expect(try rig.call(.reload).refusal?.contains("'settings.kind'") == true)
+        let override = try #require(try rig.call(.reload).refusal)
+        #expect(
+            override.contains("'settings.kind'") && override.contains("\(rig.path)/supervisor.json:1:"), "\(override)")
+        #expect(!override.contains("agents/Calm/agent.json"), "\(override)")
         // A signal asks as well.
         let pid = try rig.status().supervisor.pid
         kill(pid, SIGHUP)

@@ -52,11 +52,16 @@ public struct ConfigurationErrors: Error, Sendable, CustomStringConvertible {
 }
 
 /// Where a JSON value stands.
-public struct SourcePlace: Sendable, Hashable {
+public struct SourcePlace: Sendable, Hashable, CustomStringConvertible {
     public var file: String
     public var keyPath: String
     public var line: Int?
     public var column: Int?
+
+    /// `supervisor.json:4:12`
+    public var description: String {
+        [file, line.map(String.init), column.map(String.init)].compactMap { $0 }.joined(separator: ":")
+    }
 }
 
 /// Errors in the order found, each once: a value seen through several layers is reported once.

@@ -48,6 +48,14 @@ struct AgentDraft {
         return node[group]?[port] != nil && !readable.contains(port)
     }
 
+    /// Where each of its settings stands that another file than its manifest gives.
+    var foreignSettings: [String: SourcePlace] {
+        guard case .object(let members) = node["settings"]?.content else { return [:] }
+        return Dictionary(
+            members.map { ($0.key, $0.node.place) }.filter { $0.1.file != manifestFile },
+            uniquingKeysWith: { _, last in last })
+    }
+
     /// Where `inputs.book` stands (in whichever layer), or the manifest as a whole.
     func place(_ keys: String...) -> SourcePlace {
         keys.reduce(Optional(node)) { $0?[$1] }?.place ?? node.place
@@ -106,9 +114,11 @@ struct ConfigurationLoader {
 
     private func plan(_ configuration: SupervisorConfiguration, _ resolver: WireResolver) -> FleetPlan {
         let plans = drafts.map { draft in
-            AgentPlan(
+            var plan = AgentPlan(
                 manifest: draft.manifest, manifestFile: draft.manifestFile, folder: draft.folder,
                 executablePath: draft.executablePath, errors: draft.errors.errors)
+            plan.settingPlaces = draft.foreignSettings
+            return plan
         }
         let agents = plans.map { plan in
             Graph.Agent(

@@ -30,6 +30,8 @@ public struct AgentPlan: Sendable, Hashable {
     public var executablePath: String?
     /// Why it can't run. Not empty: the agent is `failed` from the start, and nothing is wired to its inputs.
     public var errors: [ConfigurationError] = []
+    /// Where those of its `settings` stand that are not its manifest's own: supervisor.json, by key.
+    public var settingPlaces: [String: SourcePlace] = [:]
 
     public init(
         manifest: Manifest, manifestFile: String? = nil, folder: String, executablePath: String? = nil,
