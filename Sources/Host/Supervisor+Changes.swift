@@ -99,3 +99,20 @@ extension Supervisor {
         }
     }
 }
+
+extension Supervisor {
+    /// Failed agents that a reload's answer tells of.
+    private static let maxFailedTold = 5
+
+    /// Who is failed all the same, and why: an operator reloads to mend something. Empty: nobody.
+    func stillFailed(besides summary: ReloadSummary) -> String {
+        let failed = statusReport().agents.filter { $0.state == .failed }
+        let added = Set(summary.added.map(\.name))
+        let told = failed.prefix(Self.maxFailedTold).map { agent in
+            let reason = agent.message.map { ": \($0)" } ?? ""
+            return "; \(agent.name) is \(added.contains(agent.name) ? "" : "still ")failed\(reason)"
+        }
+        let more = failed.count - told.count
+        return told.joined() + (more > 0 ? "; so are \(more) more, see `agentctl status`" : "")
+    }
+}

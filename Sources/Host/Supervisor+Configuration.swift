@@ -234,7 +234,8 @@ extension Supervisor {
             list("added", summary.added), list("removed", summary.removed), list("relaunched", summary.relaunched),
             list("adjusted", summary.adjusted),
         ].compactMap { $0 }
-        let message = parts.isEmpty ? "nothing has changed" : parts.joined(separator: "; ")
+        let message =
+            (parts.isEmpty ? "nothing has changed" : parts.joined(separator: "; ")) + stillFailed(besides: summary)
         record(kind: "reload", message: message)
         console.line("reload: \(message)")
         let names = (summary.added + summary.removed + summary.relaunched + summary.adjusted).map(\.name)
