@@ -91,7 +91,8 @@ package struct Table {
             guard excess > 0, let minimum = columns[index].shrinksTo, widths[index] > minimum else { continue }
             widths[index] -= min(excess, widths[index] - minimum)
         }
-        // What no minimum allows for: the widest give way.
+        // Where columns may leave, the row is to fit at any price; else none of it is given up, and it may wrap.
+        guard columns.contains(where: { $0.leaves != nil }) else { return shown.map { ($0, widths[$0]) } }
         while excess({ widths[$0] }) > 0, let widest = shown.max(by: { widths[$0] < widths[$1] }) {
             if widths[widest] > 1 { widths[widest] -= 1 } else { shown.removeLast() }
         }

@@ -111,6 +111,17 @@ import Wire
         #expect(rows < 24 || hidden == 0 || lines.contains { $0.hasPrefix("SentimentX: ") }, "who is failed is told")
     }
 
+    @Test("a table that nothing may leave is whole: no ledger with numbers cut off")
+    func numbersAreNotCut() {
+        var table = Table([
+            .init(title: "ORDER"), .init(title: "FEE", alignment: .right), .init(title: "REASON", shrinksTo: 10),
+        ])
+        table.rows = [
+            [.init("NeuralArb-1-1/1"), .init("1234567.12345678"), .init("expired before it could be filled")]
+        ]
+        #expect(table.lines(width: 20, colour: false)[1] == "NeuralArb-1-1/1  1234567.12345678  expired b…")
+    }
+
     @Test func aScreenIsDrawnWithoutScrolling() {
         #expect(LiveScreen.text(["a", "b", "c"], rows: 2) == "\u{1B}[H\u{1B}[2Ka\r\n\u{1B}[2Kb")
         #expect(LiveScreen.text(["a"], rows: 2) == "\u{1B}[H\u{1B}[2Ka\r\n\u{1B}[J")
