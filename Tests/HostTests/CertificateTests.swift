@@ -44,6 +44,33 @@ struct CertificateTests {
         #expect(certificate.advice == "Nothing: this was asked for.")
     }
 
+    @Test(
+        "what an incarnation said before another supervisor took it over is among its last words, what others said is not"
+    )
+    func wordsOutliveTheSupervisor() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("A", "#!/bin/sh\necho \"words of $QP_INCARNATION\"\nexec sleep 1000\n", manifest: "")
+        try rig.start()
+        let first = try #require(try rig.waitFor("A", .running, incarnation: 1).pid)
+        kill(first, SIGKILL)
+        let second = try #require(try rig.waitFor("A", .running, incarnation: 2).pid)
+        func words(_ incarnation: Int) throws -> [String] {
+            let path = "\(rig.path)/run/agents/A/exits/\(incarnation).json"
+            try rig.wait("its certificate") { FileManager.default.fileExists(atPath: path) }
+            return try DeathCertificate(json: Array(try Data(contentsOf: URL(fileURLWithPath: path)))).lastLog
+        }
+        func log() -> String { (try? String(contentsOfFile: "\(rig.path)/run/logs/A.log", encoding: .utf8)) ?? "" }
+        try rig.wait("both have spoken") { log().contains("words of 2") }
+        #expect(try words(1) == ["words of 1"])
+        try rig.killed()
+        try rig.start()
+        #expect(try rig.waitFor("A", .running).pid == second)
+        kill(second, SIGKILL)
+        _ = try rig.waitFor("A", .running, incarnation: 3)
+        #expect(try words(2) == ["words of 2"])
+        #expect(try rig.stop() == 0)
+    }
+
     @Test func lastWordsAreTheReasonAndNotTheAddresses() {
         #expect(Supervisor.lastWords(["one", "crash: SIGILL, frames: 0x1"]) == "one")
         #expect(Supervisor.lastWords(["a: Fatal error: no book", "more", ""]) == "a: Fatal error: no book")

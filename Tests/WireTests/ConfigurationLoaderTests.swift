@@ -56,6 +56,21 @@ import Testing
         #expect(disk.errors().count == 1, "\(disk.errors())")
     }
 
+    @Test func settingsOfTheConfigurationAreToldWhereTheyStand() throws {
+        let text = """
+            {
+              "agents": { "Alpha": { "settings": { "enter": 2, "exit": 3 } } } }
+            """
+        let manifest = #"{"executable": "run", "settings": {"exit": 1, "window": 5}}"#
+        let plan = try #require(try FakeDisk(text, agents: ["Alpha": manifest]).plan().agents.first)
+        #expect(
+            plan.settingPlaces.mapValues(\.description) == [
+                "enter": "/qp/supervisor.json:2:49",
+                "exit": "/qp/supervisor.json:2:60",
+            ])
+        #expect(plan.settingPlaces["enter"]?.keyPath == "agents.Alpha.settings.enter")
+    }
+
     @Test func missingAndUnreadableFiles() {
         var disk = FakeDisk()
         disk.files["/qp/supervisor.json"] = nil
