@@ -175,7 +175,11 @@ extension EndToEnd {
                 for word in ["'settings.seed'", "'settings.activity'", "'settings.pase'", "'settings.takerFeeBps'"] {
                     #expect(outcome.error.contains(word), "\(outcome.error)")
                 }
-                #expect(outcome.error.contains("agents/MarketFeed/agent.json: "))
+                // Each where it stands, which is not the agents' own file.
+                for place in ["1:53: 'settings.seed'", "1:69: 'settings.activity'", "2:60: 'settings.takerFeeBps'"] {
+                    #expect(outcome.error.contains("/supervisor.json:\(place)"), "\(outcome.error)")
+                }
+                #expect(!outcome.error.contains("agent.json: "))
                 #expect(!FileManager.default.fileExists(atPath: place.run), "nothing was made")
             }
         }
