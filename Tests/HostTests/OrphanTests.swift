@@ -44,7 +44,7 @@ struct OrphanTests {
         #expect(try rig.agent("Stays").incarnation == 1)
         let ends = try rig.call(.events(after: nil, count: 2_000, follow: false)).report(EventsReport.self).events
             .filter { $0.kind == "exit" }
-        #expect(ends.count == 3 && ends.allSatisfy { $0.message.contains("supervisor-loss") }, "\(ends)")
+        #expect(ends.count == 3 && ends.allSatisfy { $0.message.contains("its supervisor was gone") }, "\(ends)")
         #expect(try rig.stop() == 0)
     }
 
