@@ -104,11 +104,11 @@ final class CrashRoom {
         return (header, decision)
     }
 
-    /// Lets the agent work until the condition holds; false after 10 s.
+    /// Lets the agent work until the condition holds; false after a minute.
     func step<A: Agent>(
         _ shell: AgentShell<A>, with consumer: TestConsumer? = nil, until condition: () throws -> Bool
     ) throws -> Bool {
-        let deadline = Clock.now() + .seconds(10)
+        let deadline = Clock.now() + .seconds(60)
         while try !condition() {
             guard Clock.now() < deadline, shell.failure == nil else { return false }
             _ = try shell.round(timeout: .milliseconds(1))
@@ -157,7 +157,7 @@ final class TestSource {
                     payloadType: payload.type, output: OutputID(port: "Boss.\(port)"), incarnation: 1,
                     sequence: sequence, trace: TraceID(1), originAt: .zero, sentAt: .zero, payloadBytes: 0))
             // No room while the connection is being made.
-            let deadline = Clock.now() + .seconds(10)
+            let deadline = Clock.now() + .seconds(60)
             while try !frame.bytes.withUnsafeBytes({ try push.send($0) }) {
                 try #require(Clock.now() < deadline)
                 usleep(1_000)

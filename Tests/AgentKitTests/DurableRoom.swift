@@ -113,9 +113,9 @@ final class DurableRoom {
         return pid
     }
 
-    /// Exit code within 10 s; nil if it was killed, after that at the latest.
+    /// Exit code within a minute; nil if it was killed, after that at the latest.
     func exitCode(of pid: pid_t) -> Int32? {
-        let deadline = Clock.now() + .seconds(10)
+        let deadline = Clock.now() + .seconds(60)
         var status: Int32 = 0
         while waitpid(pid, &status, WNOHANG) == 0 {
             if Clock.now() > deadline {
@@ -180,7 +180,7 @@ final class DurableRoom {
     }
 
     /// False after `seconds`.
-    func wait(_ seconds: Int64 = 30, for condition: () throws -> Bool) rethrows -> Bool {
+    func wait(_ seconds: Int64 = 120, for condition: () throws -> Bool) rethrows -> Bool {
         let deadline = Clock.now() + .seconds(seconds)
         while try !condition() {
             if Clock.now() > deadline { return false }

@@ -106,7 +106,7 @@ struct NotifierTests {
                 filling += 1
             }
             #expect(last == "READY=1\nSTATUS=here" && filling > 0)
-            #expect(done.wait(timeout: .now() + .seconds(5)) == .success)
+            #expect(done.wait(timeout: .now() + .seconds(60)) == .success)
         }
     }
 
@@ -118,8 +118,8 @@ struct NotifierTests {
             let ping = onThread { talkers.ping() }
             var pings = 0
             while let message = receiver.next() { pings += message == "WATCHDOG=1" ? 1 : 0 }
-            #expect(flood.wait(timeout: .now() + .seconds(10)) == .success)
-            #expect(ping.wait(timeout: .now() + .seconds(10)) == .success)
+            #expect(flood.wait(timeout: .now() + .seconds(60)) == .success)
+            #expect(ping.wait(timeout: .now() + .seconds(60)) == .success)
             // A watchdog forgives one lost ping, never two in a row; few are lost even here.
             #expect(pings >= Talkers.pings * 95 / 100, "\(pings)")
         }

@@ -34,7 +34,7 @@ final class FlushGate: Sendable {
 
     private func flush(_ file: Int32) -> Int32 {
         state.withLock { $0.begun += 1 }
-        let deadline = Clock.now() + .seconds(20)
+        let deadline = Clock.now() + .seconds(60)
         while state.withLock({ $0.isClosed }), Clock.now() < deadline { usleep(200) }
         let code = state.withLock { $0.code }
         guard code == 0 else { return code }
@@ -177,7 +177,7 @@ final class PowerRoom {
 
     /// Waits for the next thing that the agent says of its input.
     func hearPosition() throws {
-        let bytes = try #require(try frame(&positions, waitMs: 10_000), "the agent says nothing of its input")
+        let bytes = try #require(try frame(&positions, waitMs: 60_000), "the agent says nothing of its input")
         let control = try bytes.withUnsafeBytes { try DeliveryControl(frame: $0) }
         if case .position(let report, _) = control, report.senderEpoch == sender.epoch { isOpen = true }
         _ = try sender.receive(control, at: Clock.now())
@@ -230,7 +230,7 @@ final class PowerRoom {
     /// Hears the Hello of the incarnation that runs, and answers it.
     func keepUp() throws {
         while true {
-            let bytes = try #require(try frame(&kept, waitMs: 10_000), "the agent says no Hello")
+            let bytes = try #require(try frame(&kept, waitMs: 60_000), "the agent says no Hello")
             // What an earlier incarnation had said may still be here.
             guard case .hello(let hello)? = try? bytes.withUnsafeBytes({ try DeliveryControl(frame: $0) }),
                 hello.epoch == incarnation
@@ -262,7 +262,7 @@ final class PowerRoom {
     /// Waits until the agent asks its feed to send again.
     func awaitAsking() throws {
         while true {
-            let bytes = try #require(try frame(&positions, waitMs: 10_000), "not asked for again within 10 s")
+            let bytes = try #require(try frame(&positions, waitMs: 60_000), "not asked for again within 60 s")
             let control = try bytes.withUnsafeBytes { try DeliveryControl(frame: $0) }
             if case .position(_, resend: true) = control { return }
         }
@@ -285,7 +285,7 @@ final class PowerRoom {
     /// The value of the next message on an output. A Hello that is said again meanwhile is none.
     func value(_ socket: inout AnyReceiver) throws -> Double {
         while true {
-            let bytes = try #require(try frame(&socket, waitMs: 10_000), "no message within 10 s")
+            let bytes = try #require(try frame(&socket, waitMs: 60_000), "no message within 60 s")
             let payload = try bytes.withUnsafeBytes { frame -> Payload? in
                 if DeliveryControl.isControl(frame) { return nil }
                 let header = try Header(frame: frame)

@@ -25,7 +25,7 @@ import Wire
         return order
     }
 
-    @Test(.timeLimit(.minutes(2))) func theStateFitsIntoASnapshot() throws {
+    @Test func theStateFitsIntoASnapshot() throws {
         var state = PaperVenue.State()
         try Self.fillGate(&state.gate)
         Self.fillSession(&state.session)

@@ -15,7 +15,7 @@ import Wire
         return String(repeating: "n", count: bytes - tail.utf8.count) + tail
     }
 
-    @Test(.timeLimit(.minutes(2))) func theStateFitsIntoASnapshot() throws {
+    @Test func theStateFitsIntoASnapshot() throws {
         var state = RiskSentinel.State(control: TradingControl(state: .active), incarnation: 1)
         try Self.fillAnswers(&state)
         try Self.fillAccount(&state.account)

@@ -3,7 +3,7 @@ import Testing
 
 /// Misuse that must not compile, each with a piece of the compiler's reason, so that a snippet that fails for another cause (a
 /// renamed method) fails the test. The control holds the same calls used rightly, and must compile.
-@Suite(.timeLimit(.minutes(5))) struct CompileFailTests {
+@Suite struct CompileFailTests {
     struct Snippet: CustomTestStringConvertible, Sendable {
         let name: String
         let reason: String
@@ -231,7 +231,7 @@ import Testing
         let output = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
-            "timeout", "120", "swiftc", "-swift-version", "6", "-warnings-as-errors", "-parse-as-library", "-emit-sil",
+            "timeout", "600", "swiftc", "-swift-version", "6", "-warnings-as-errors", "-parse-as-library", "-emit-sil",
             "-o", "/dev/null", "-I", modules.path, "-Xcc",
             "-fmodule-map-file=\(package.path)/Sources/CZeroMQ/module.modulemap", "-module-cache-path",
             products.appendingPathComponent("ModuleCache").path, file,

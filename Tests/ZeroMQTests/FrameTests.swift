@@ -4,7 +4,7 @@ import Testing
 @testable import ZeroMQ
 
 /// Messages that are not as agreed: too large, or of several frames. Each is reported and leaves the stream intact.
-@Suite(.timeLimit(.minutes(2))) struct FrameTests {
+@Suite struct FrameTests {
     @Test(arguments: [2, 3, 50]) func multipartMessagesAreConsumedWhole(frames: Int) throws {
         let queue = try Queue()
         let raw = queue.push.handle.open

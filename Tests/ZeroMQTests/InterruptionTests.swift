@@ -3,7 +3,7 @@ import Testing
 import ZeroMQ
 
 /// Signals interrupt system calls; no message is lost or sent twice for it, and no wait ends early.
-@Suite(.timeLimit(.minutes(2)), .serialized) struct InterruptionTests {
+@Suite(.serialized) struct InterruptionTests {
     @Test func aBlockedReceiveOutlastsSignals() throws {
         let directory = TemporaryDirectory()
         let endpoint = try directory.ipc("r")

@@ -5,7 +5,7 @@ import Testing
 @testable import ZeroMQ
 
 /// The end of sockets and contexts: always orderly, never a hang.
-@Suite(.timeLimit(.minutes(2))) struct LifecycleTests {
+@Suite struct LifecycleTests {
     let directory = TemporaryDirectory()
 
     @Test func terminationNamesTheSocketsThatAreOpen() throws {

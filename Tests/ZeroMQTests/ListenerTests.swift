@@ -3,7 +3,7 @@ import Testing
 import ZeroMQ
 
 /// Binding: whose endpoint it is, and how it survives the replacement of a process.
-@Suite(.timeLimit(.minutes(2))) struct ListenerTests {
+@Suite struct ListenerTests {
     let directory = TemporaryDirectory()
 
     @Test func aLiveEndpointIsNotStolen() throws {

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import ZeroMQ
 
-@Suite(.timeLimit(.minutes(2))) struct MonitorTests {
+@Suite struct MonitorTests {
     let directory = TemporaryDirectory()
 
     @Test func aConnectionsLifeIsReportedOnBothSides() throws {

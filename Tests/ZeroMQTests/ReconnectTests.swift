@@ -3,7 +3,7 @@ import Testing
 import ZeroMQ
 
 /// Connections come back by themselves.
-@Suite(.timeLimit(.minutes(2))) struct ReconnectTests {
+@Suite struct ReconnectTests {
     let directory = TemporaryDirectory()
 
     @Test func aPushFindsALaterListener() throws {

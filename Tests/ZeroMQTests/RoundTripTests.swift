@@ -2,7 +2,7 @@ import Testing
 import ZeroMQ
 
 /// Bytes go in and come out, over real sockets.
-@Suite(.timeLimit(.minutes(2))) struct RoundTripTests {
+@Suite struct RoundTripTests {
     /// 33 bytes is the largest message that libzmq keeps inside `zmq_msg_t` itself; 255 the longest with a short ZMTP frame;
     /// 8192 the size of its I/O batches.
     @Test(arguments: [0, 1, 32, 33, 34, 64, 255, 256, 8_191, 8_192, 8_193, 1 << 20])

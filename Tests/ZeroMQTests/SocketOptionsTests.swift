@@ -4,7 +4,7 @@ import Testing
 @testable import ZeroMQ
 
 /// Every option reaches libzmq, and what must not reach it is refused with its reason.
-@Suite(.timeLimit(.minutes(1))) struct SocketOptionsTests {
+@Suite struct SocketOptionsTests {
     @Test func platformDefaultsReachEverySocket() throws {
         let context = try Context()
         let push = try Push(context)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import ZeroMQ
 
-@Suite(.timeLimit(.minutes(2))) struct SubscriptionTests {
+@Suite struct SubscriptionTests {
     let directory = TemporaryDirectory()
 
     @Test func onlyMatchingPrefixesArrive() throws {

@@ -29,7 +29,7 @@ final class TemporaryDirectory: Sendable {
 }
 
 /// No test waits longer than this for anything.
-let patienceMs = 20_000
+let patienceMs = 60_000
 
 func nowNs() -> Int64 {
     var now = timespec()
