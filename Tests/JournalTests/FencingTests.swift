@@ -169,6 +169,7 @@ import Wire
 
     /// Real processes: each is stopped in the middle of appending, replaced, and woken up while its successor writes.
     @Test func stoppedProcessesThatWakeUpAreFenced() throws {
+        try rehearseChild()
         var zombies: [(pid: pid_t, report: Int32)] = []
         defer {
             for zombie in zombies {
@@ -179,6 +180,8 @@ import Wire
         for epoch in UInt64(1)...8 {
             var pipe: [Int32] = [0, 0]
             #expect(Glibc.pipe(&pipe) == 0)
+            // Else what another test starts would hold it open.
+            _ = fcntl(pipe[1], F_SETFD, FD_CLOEXEC)
             let child = forkAlone(keeping: pipe[1])
             if child == 0 { Self.appendUntilFenced(directory, epoch: epoch, report: pipe[1]) }
             close(pipe[1])

@@ -16,7 +16,8 @@ private final class FakeSupervisor {
     init() throws {
         var template = Array("/tmp/qp-XXXXXX".utf8CString)
         folder = String(cString: try #require(mkdtemp(&template)))
-        listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        // What another test starts must not hold a connection open that ends here.
+        listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let path = folder + "/control.sock"
@@ -37,7 +38,10 @@ private final class FakeSupervisor {
     }
 
     func answer(_ text: String) throws {
-        if connection < 0 { connection = accept(listener, nil, nil) }
+        if connection < 0 {
+            connection = accept(listener, nil, nil)
+            _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
+        }
         let bytes = Array(text.utf8)
         try #require(write(connection, bytes, bytes.count) == bytes.count)
     }
