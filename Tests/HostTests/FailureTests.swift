@@ -123,8 +123,9 @@ import Wire
         try rig.start()
         _ = try rig.waitFor("Well", .running)
         #expect(try rig.status().notes?.count == 1)
-        mkdir("\(rig.path)/agents/Bot", 0o755)
-        try rig.write("agents/Bot/main", SupervisorRig.sleeper, mode: 0o755)
+        mkdir("\(rig.path)/Bot", 0o755)
+        try rig.write("Bot/main", SupervisorRig.sleeper, mode: 0o755)
+        rename("\(rig.path)/Bot", "\(rig.path)/agents/Bot")
         try rig.wait("the folder is noted") { try rig.status().notes?.count == 2 }
         let notes = try #require(try rig.status().notes)
         #expect(notes[0].contains("agents/Bot is no agent: it holds the program main and no agent.json; "), "\(notes)")

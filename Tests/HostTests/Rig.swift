@@ -54,11 +54,11 @@ struct TemporaryDirectory {
 func waitUntilNobodyWrites(_ path: String) throws {
     let setLease: Int32 = 1024
     let file = try Descriptor.open(path, O_RDONLY)
-    for _ in 0..<1_000 {
+    for _ in 0..<6_000 {
         if fcntl(file.raw, setLease, F_RDLCK) == 0 || errno != EAGAIN { return }
         usleep(10_000)
     }
-    Issue.record("\(path) is still open for writing after 10 s")
+    Issue.record("\(path) is still open for writing after a minute")
 }
 
 /// Copies a program that is executed afterwards.

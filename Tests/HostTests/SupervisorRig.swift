@@ -48,22 +48,49 @@ final class SupervisorRig {
         if mode & 0o111 != 0 { try waitUntilNobodyWrites("\(path)/\(name)") }
     }
 
-    /// A drop-in script with a manifest (its members without `executable`).
+    /// A drop-in script with a manifest (its members without `executable`). A new one comes whole: a supervisor that looks in
+    /// between would tell of a program that is missing, or may not be executed.
     func agent(_ name: String, _ script: String, manifest: String? = nil) throws {
-        if let manifest {
-            mkdir("\(path)/agents/\(name)", 0o755)
-            let rest = manifest.isEmpty ? "" : ", \(manifest)"
-            try write("agents/\(name)/agent.json", #"{ "executable": "main""# + rest + " }")
-            try write("agents/\(name)/main", script, mode: 0o755)
-        } else {
-            try write("agents/\(name)", script, mode: 0o755)
-        }
+        scripts[name] = script
+        let place = "agents/\(name)"
+        guard access("\(path)/\(place)", F_OK) == -1 else { return try write(script, manifest, to: place) }
+        try write(script, manifest, to: "new")
+        guard rename("\(path)/new", "\(path)/\(place)") == -1 else { return }
+        // Another file system is mounted there.
+        try #require(errno == EXDEV)
+        try FileManager.default.removeItem(atPath: "\(path)/new")
+        try write(script, manifest, to: place)
+    }
+
+    private func write(_ script: String, _ manifest: String?, to place: String) throws {
+        guard let manifest else { return try write(place, script, mode: 0o755) }
+        mkdir("\(path)/\(place)", 0o755)
+        let rest = manifest.isEmpty ? "" : ", \(manifest)"
+        try write("\(place)/agent.json", #"{ "executable": "main""# + rest + " }")
+        try write("\(place)/main", script, mode: 0o755)
+    }
+
+    /// Of each agent what was written last.
+    private var scripts: [String: String] = [:]
+
+    /// Whether the shell of a sleeper has become `sleep`. Until then it needs its script, which a test may take away, and for a
+    /// moment it has no environment to be known by.
+    func isAsleep(_ agent: AgentStatus) -> Bool {
+        guard let pid = agent.pid, scripts[agent.name] == Self.sleeper else { return true }
+        return readSmallFile("/proc/\(pid)/comm") == Array("sleep\n".utf8)
+    }
+
+    /// SIGSTOP; returns when the process stands still.
+    func freeze(_ pid: pid_t) throws {
+        kill(pid, SIGSTOP)
+        try wait("\(pid) stands still") { ProcessTable.row(of: pid)?.state == UInt8(ascii: "T") }
     }
 
     /// An agent with a fault (`Tests/Fixtures/misbehave`); `more`: further members of its manifest.
     func faulty(_ name: String, _ fault: String, _ more: String = "") throws {
         mkdir("\(path)/agents/\(name)", 0o755)
-        let rest = more.isEmpty ? "" : ", \(more)"
+        let start = more.contains("\"start\"") ? "" : #", "start": { "timeoutSeconds": 120 }"#
+        let rest = start + (more.isEmpty ? "" : ", \(more)")
         try write(
             "agents/\(name)/agent.json",
             #"{ "executable": "misbehave", "arguments": ["\#(fault)"], "readiness": "notify"\#(rest) }"#)
@@ -93,7 +120,7 @@ final class SupervisorRig {
 
     /// Polls a condition that no event tells; bounded.
     func wait(
-        _ what: String, seconds: Double = 30, _ location: SourceLocation = #_sourceLocation,
+        _ what: String, seconds: Double = 120, _ location: SourceLocation = #_sourceLocation,
         _ condition: () throws -> Bool
     ) throws {
         let end = EventLoop.now() + .fractionalSeconds(seconds)
@@ -137,8 +164,11 @@ final class SupervisorRig {
     ) throws -> AgentStatus {
         var last: AgentStatus?
         try wait("\(name) \(state) \(incarnation.map(String.init) ?? "")", location) {
-            last = try agent(name)
-            return last?.state == state && (incarnation == nil || last?.incarnation == incarnation)
+            last = try status().agents.first { $0.name == name }
+            guard let last, last.state == state, incarnation == nil || last.incarnation == incarnation else {
+                return false
+            }
+            return state != .running || isAsleep(last)
         }
         return try #require(last)
     }
@@ -216,14 +246,21 @@ final class ControlLine {
         let fd = qp_connect_unix(path)
         guard fd >= 0 else { return nil }
         socket = Descriptor(fd)
-        var limit = timeval(tv_sec: 15, tv_usec: 0)
+        var limit = timeval(tv_sec: 120, tv_usec: 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        limit.tv_sec = 15
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
     func send(_ bytes: [UInt8]) { _ = Glibc.send(socket.raw, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
     func send(_ text: String) { send(Array(text.utf8)) }
     func endSending() { shutdown(socket.raw, Int32(SHUT_WR)) }
+
+    /// Whether the other side has read all that was sent (unix(7), SIOCOUTQ).
+    var isRead: Bool {
+        var unread: Int32 = 0
+        return ioctl(socket.raw, UInt(TIOCOUTQ), &unread) == 0 && unread == 0
+    }
 
     /// The next line; nil at the end of the connection.
     func receive() throws -> ControlMessage? {
