@@ -129,7 +129,7 @@ struct AgentGroupTests {
             #expect(grown, "the bomb must have met its limit")
             var empty = false
             place.containment.clear(.init(agent: "A", incarnation: 1, leader: pid), in: group) { empty = true }
-            #expect(try place.rig.loop.run(untilMs: 20_000) { empty })
+            #expect(try place.rig.loop.run(untilMs: 60_000) { empty })
             #expect(survivors(place.directory.path) == [])
             _ = try place.rig.reap(pid)
             #expect(group.remove())
@@ -154,7 +154,7 @@ struct AgentGroupTests {
             #expect(group.isPopulated == true)
             var empty = false
             place.containment.clear(.init(agent: "A", incarnation: 1, leader: pid), in: group) { empty = true }
-            #expect(try place.rig.loop.run(untilMs: 20_000) { empty })
+            #expect(try place.rig.loop.run(untilMs: 60_000) { empty })
             #expect(members(of: "A.1", place.tree).isEmpty)
         }
     }

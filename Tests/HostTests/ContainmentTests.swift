@@ -48,7 +48,7 @@ struct ContainmentTests {
             let leader = try #require(outcome.pid)
             known.insert(leader)
             let target = Containment.Target(agent: "A", incarnation: 1, leader: leader)
-            let complete = try rig.loop.run(untilMs: 10_000) {
+            let complete = try rig.loop.run(untilMs: 60_000) {
                 // Reading the table again needs the loop to turn.
                 rig.loop.schedule(afterMs: 5) {}
                 return containment.members(of: target).count >= 7
@@ -57,7 +57,7 @@ struct ContainmentTests {
             let members = containment.members(of: target).map(\.pid)
             var empty = false
             containment.clear(target) { empty = true }
-            #expect(try rig.loop.run(untilMs: 10_000) { empty })
+            #expect(try rig.loop.run(untilMs: 60_000) { empty })
             _ = try rig.reap(leader)
             for pid in members { #expect(ProcessTable.row(of: pid)?.isAlive != true) }
         }
@@ -89,7 +89,7 @@ struct ContainmentTests {
             target = Containment.Target(agent: "B", incarnation: 1, leader: pid, leaderStart: start)
             empty = false
             containment.clear(target) { empty = true }
-            #expect(try rig.loop.run(untilMs: 10_000) { empty })
+            #expect(try rig.loop.run(untilMs: 60_000) { empty })
             _ = try rig.reap(pid)
         }
     }

@@ -51,11 +51,12 @@ struct EventLoopTests {
     @Test func timersFireOnceAndCancelledOnesNever() throws {
         let loop = try EventLoop()
         var fired: [Int] = []
-        loop.schedule(afterMs: 2) { fired.append(2) }
-        loop.schedule(afterMs: 1) { fired.append(1) }
-        let cancelled = loop.schedule(afterMs: 1) { fired.append(9) }
+        let now = EventLoop.now()
+        loop.schedule(at: now + .milliseconds(2)) { fired.append(2) }
+        loop.schedule(at: now + .milliseconds(1)) { fired.append(1) }
+        let cancelled = loop.schedule(at: now + .milliseconds(1)) { fired.append(9) }
         loop.cancel(cancelled)
-        #expect(try loop.run(untilMs: 5_000) { fired.count == 2 })
+        #expect(try loop.run(untilMs: 60_000) { fired.count == 2 })
         #expect(fired == [1, 2])
     }
 
@@ -73,7 +74,7 @@ struct EventLoopTests {
                 })
             _ = write(pipe.write.raw, "x", 1)
         }
-        #expect(try loop.run(untilMs: 5_000) { calls > 0 })
+        #expect(try loop.run(untilMs: 60_000) { calls > 0 })
         #expect(calls == 1)
     }
 
@@ -83,7 +84,7 @@ struct EventLoopTests {
         var got: [Int] = []
         let source = try mailbox.attach(to: loop) { got.append($0) }
         Thread.detachNewThread { for number in 0..<1_000 { mailbox.post(number) } }
-        #expect(try loop.run(untilMs: 10_000) { got.count == 1_000 })
+        #expect(try loop.run(untilMs: 60_000) { got.count == 1_000 })
         #expect(got == Array(0..<1_000))
         loop.remove(source)
     }
@@ -92,7 +93,7 @@ struct EventLoopTests {
         let loop = try EventLoop()
         var done = false
         loop.schedule(afterMs: 50) { done = true }
-        #expect(try loop.run(untilMs: 5_000) { done })
+        #expect(try loop.run(untilMs: 60_000) { done })
         #expect(loop.wakeups <= 2)
     }
 }
@@ -116,7 +117,7 @@ struct ExitWatchTests {
         try exits.watch(new) { told.append("new \($0.ending)") }
         #expect(told == ["old \(new)"])
         kill(new, SIGTERM)
-        #expect(try rig.loop.run(untilMs: 10_000) { told.count > 1 })
+        #expect(try rig.loop.run(untilMs: 60_000) { told.count > 1 })
         #expect(told.last == "new signalled(15, dumpedCore: false)")
     }
 }
@@ -132,8 +133,10 @@ struct NotifySocketTests {
                 path: "\(directory.path)/n.sock", loop: rig.loop, isAgent: { leaders.contains($0) },
                 receive: { heard.append(($0, $1)) })
             defer { socket.close() }
+            // Not before it is known here who speaks: what comes earlier is refused.
             let script = """
-                import os, signal, socket
+                import os, signal, socket, time
+                while not os.path.exists(os.environ["GO"]): time.sleep(0.005)
                 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect(os.environ["NOTIFY_SOCKET"])
                 s.send(b"READY=1\\nSTATUS=ok\\nMAINPID=1")
                 ours, theirs = os.pipe()
@@ -148,16 +151,18 @@ struct NotifySocketTests {
                     executable: "/usr/bin/python3", arguments: ["python3", "-c", script], environment: [:],
                     workingDirectory: "/")
                 request.environment["NOTIFY_SOCKET"] = socket.path
+                request.environment["GO"] = "\(directory.path)/go.\(leaders.count)"
                 var pid: pid_t?
                 rig.launcher.launch(request, output: rig.output.write.raw, error: rig.output.write.raw) {
                     if case .spawned(let number, _) = $0 { pid = number; leaders.insert(number) }
                     if case .failed(let failure, _) = $0 { Issue.record("\(failure)") }
                 }
-                #expect(try rig.loop.run(untilMs: 10_000) { pid != nil })
+                #expect(try rig.loop.run(untilMs: 60_000) { pid != nil })
                 return try #require(pid)
             }
             let agent = try start()
-            #expect(try rig.loop.run(untilMs: 10_000) { heard.contains { $0.1.stopping } })
+            _ = try directory.file("go.0", "")
+            #expect(try rig.loop.run(untilMs: 60_000) { heard.contains { $0.1.stopping } })
             #expect(heard.map(\.0) == [agent, agent, agent, agent])
             #expect(heard[0].1.ready && heard[0].1.status == "ok")
             #expect(heard[1].1.watchdog)
@@ -167,7 +172,8 @@ struct NotifySocketTests {
 
             let stranger = try start()
             leaders = []
-            #expect(try rig.loop.run(untilMs: 10_000) { socket.refused > 1 })
+            _ = try directory.file("go.1", "")
+            #expect(try rig.loop.run(untilMs: 60_000) { socket.refused > 1 })
             #expect(heard.count == 4)
             kill(-stranger, SIGKILL)
             _ = try rig.reap(stranger)

@@ -42,7 +42,7 @@ final class LauncherRig {
             case .failed(let failure, _): outcome.failure = failure
             }
         }
-        let settled = try loop.run(untilMs: 10_000) { outcome.running || outcome.failure != nil }
+        let settled = try loop.run(untilMs: 60_000) { outcome.running || outcome.failure != nil }
         try #require(settled, "the launch must be answered")
         return outcome
     }
@@ -58,7 +58,7 @@ final class LauncherRig {
     /// Waits for something that no event tells.
     func wait(_ condition: () throws -> Bool) throws -> Bool {
         var holds = false
-        return try loop.run(untilMs: 20_000) {
+        return try loop.run(untilMs: 60_000) {
             loop.schedule(afterMs: 5) {}
             holds = holds || ((try? condition()) ?? false)
             return holds
@@ -70,7 +70,7 @@ final class LauncherRig {
         let pidfd = Descriptor(try check(qp_pidfd_open(pid), "pidfd_open"))
         var gone = false
         let source = try loop.add(pidfd.raw, .readable) { _ in gone = true }
-        let ended = try loop.run(untilMs: 10_000) { gone }
+        let ended = try loop.run(untilMs: 60_000) { gone }
         loop.remove(source)
         try #require(ended, "the process must end")
         var exit = qp_exit()
@@ -187,7 +187,7 @@ struct LauncherTests {
                 }
             }
         }
-        #expect(try rig.loop.run(untilMs: 20_000) { running == count })
+        #expect(try rig.loop.run(untilMs: 60_000) { running == count })
         #expect(pids.count == count)
         for pid in pids { #expect(try rig.reap(pid).status == 0) }
     }
@@ -211,7 +211,7 @@ struct LauncherTests {
                 case .failed(let failure, _): outcome.failure = failure
                 }
             }
-            #expect(try rig.loop.run(untilMs: 10_000) { outcome.running || outcome.failure != nil })
+            #expect(try rig.loop.run(untilMs: 60_000) { outcome.running || outcome.failure != nil })
             #expect(outcome.failure == nil)
             #expect(try rig.reap(try #require(outcome.pid)).status == 5)
 
@@ -251,7 +251,7 @@ struct LauncherTests {
         launcher.launch(request, output: 1, error: 2) {
             if case .failed(let reason, _) = $0 { failure = reason }
         }
-        #expect(try loop.run(untilMs: 10_000) { failure != nil })
+        #expect(try loop.run(untilMs: 60_000) { failure != nil })
         #expect(failure?.stage == .launcher)
         #expect(failure?.message.contains("missing") == true)
     }

@@ -59,7 +59,7 @@ import Wire
         /// Serves until the peer has heard something.
         func hear(_ peer: Peer) throws -> [UInt8] {
             var heard: [UInt8]?
-            let isHeard = try loop.run(untilMs: 5_000) {
+            let isHeard = try loop.run(untilMs: 60_000) {
                 heard = peer.hear()
                 if heard == nil { loop.schedule(afterMs: 1) {} }
                 return heard != nil
@@ -84,7 +84,7 @@ import Wire
         }
 
         func wait(_ what: Comment, _ condition: () -> Bool) throws {
-            let isMet = try loop.run(untilMs: 5_000) {
+            let isMet = try loop.run(untilMs: 60_000) {
                 if condition() { return true }
                 loop.schedule(afterMs: 1) {}
                 return false

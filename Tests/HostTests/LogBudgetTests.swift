@@ -47,7 +47,7 @@ import Wire
         try withTemporaryDirectory { directory in
             let loop = try EventLoop()
             let budget = LogBudget(
-                bytesPerSecond: 1 << 20, burstBytes: 64 << 10, resumeBytes: 1 << 10, at: EventLoop.now())
+                bytesPerSecond: 64 << 10, burstBytes: 64 << 10, resumeBytes: 1 << 10, at: EventLoop.now())
             let path = "\(directory.path)/A.log"
             let log = try AgentLog(
                 agent: "A", loop: loop, directory: directory.path,
@@ -62,7 +62,7 @@ import Wire
             spammer.arguments = ["-c", "yes spam | head -c 8000000; echo last words"]
             spammer.standardOutput = FileHandle(fileDescriptor: writers.output.raw, closeOnDealloc: false)
             try spammer.run()
-            let hasEnded = try loop.run(untilMs: 30_000) {
+            let hasEnded = try loop.run(untilMs: 60_000) {
                 loop.schedule(afterMs: 5) {}
                 return !spammer.isRunning
             }

@@ -209,7 +209,7 @@ struct AgentLogTests {
                 guard case .spawned(let pid, _) = report else { return }
                 do { try watch.watch(pid) { _ in exited = true } } catch { Issue.record(error) }
             }
-            #expect(try rig.loop.run(untilMs: 10_000) { exited })
+            #expect(try rig.loop.run(untilMs: 60_000) { exited })
             log.drainAll()
             #expect(Set(followed.map(\.text)) == ["out", "err", "no newline"])
             #expect(followed.first { $0.text == "err" }?.stream == .stderr)

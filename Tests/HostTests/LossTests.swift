@@ -47,7 +47,7 @@ import Wire
     func lines(size: String) throws {
         // The second time the log is rotated a few times a second.
         let rig = try SupervisorRig(#""logs": { "maxSize": "\#(size)", "files": 1000 }"#)
-        try rig.agent("Spam", Self.spammer, manifest: #""stop": { "timeoutSeconds": 10 }"#)
+        try rig.agent("Spam", Self.spammer, manifest: #""stop": { "timeoutSeconds": 60 }"#)
         try rig.start()
         _ = try rig.waitFor("Spam", .running)
         try rig.wait("lines") { written(rig, "Spam").count > 40 }
@@ -104,10 +104,12 @@ import Wire
 
     private func end(_ rig: SupervisorRig, _ pids: [String: pid_t]) throws {
         for (name, _) in Self.ends where name != "killed" {
-            // Never waits for a reader that is gone.
+            // Never waits for a reader that is gone; held until it has read, or what is in it would go with the last end.
             let go = try Descriptor.open("\(rig.path)/agents/\(name)/go", O_RDWR)
             _ = write(go.raw, "go\n", 3)
-            try rig.wait("\(name) has read") { ProcessTable.row(of: pids[name] ?? 0)?.isAlive != true }
+            try withExtendedLifetime(go) {
+                try rig.wait("\(name) has read") { ProcessTable.row(of: pids[name] ?? 0)?.isAlive != true }
+            }
         }
         kill(try #require(pids["killed"]), SIGKILL)
         try rig.wait("it is dead") { ProcessTable.row(of: pids["killed"] ?? 0)?.isAlive != true }

@@ -62,7 +62,7 @@ import Wire
         let agent = try rig.waitFor("A", .running)
         let first = try #require(rig.process).processIdentifier
         // It can't notice.
-        kill(first, SIGSTOP)
+        try rig.freeze(first)
         remove(rig)
         let second = try Self.another(rig)
         #expect(second.code == 1 && second.text.contains("kill \(first)"), "\(second.text)")

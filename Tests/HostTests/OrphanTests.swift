@@ -51,10 +51,10 @@ struct OrphanTests {
     @Test func whoIsStillOnItsWayIsKilledByTheSuccessor() throws {
         let rig = try SupervisorRig()
         let slow = #""onSupervisorLoss": "stop", "stop": { "timeoutSeconds": 3 }"#
-        let script = "#!/bin/sh\ntrap 'echo told' TERM\nwhile :; do sleep 0.05; done\n"
+        let script = "#!/bin/sh\ntrap 'echo told' TERM\necho set\nwhile :; do sleep 0.05; done\n"
         try rig.agent("Deaf", script, manifest: slow)
         try rig.start()
-        _ = try rig.waitFor("Deaf", .running)
+        try rig.waitForLine("set", of: "Deaf")
         try rig.killed()
         // Into the log: the pipe holds it meanwhile.
         try rig.start()

@@ -104,7 +104,7 @@ struct SeamTests {
         let supervisor = try rig.status().supervisor.pid
         let launcher = try #require(launchers(of: supervisor).first)
         // A launch under way holds the upgrade up.
-        kill(launcher, SIGSTOP)
+        try rig.freeze(launcher)
         kill(try #require(first.pid), SIGKILL)
         try rig.wait("a launch is under way") { try rig.agent("A").incarnation == first.incarnation + 1 }
         #expect(kill(supervisor, SIGUSR2) == 0)

@@ -56,7 +56,7 @@ import Wire
 
         func ask(_ questions: [SettingsQuestion]) throws -> [String: [String]] {
             begin(questions)
-            #expect(try loop.run(untilMs: 30_000) { answers != nil }, "everybody has answered")
+            #expect(try loop.run(untilMs: 60_000) { answers != nil }, "everybody has answered")
             return try #require(answers)
         }
 
@@ -64,7 +64,7 @@ import Wire
             // The loop wakes to look: a file's birth is no event of it.
             func tick() { loop.schedule(afterMs: 5, tick) }
             tick()
-            #expect(try loop.run(untilMs: 30_000, condition), "\(what)")
+            #expect(try loop.run(untilMs: 60_000, condition), "\(what)")
         }
 
         func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(folder)/\(name)") }

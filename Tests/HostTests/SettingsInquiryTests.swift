@@ -16,7 +16,8 @@ import Wire
         mkdir("\(rig.path)/agents/\(name)", 0o755)
         try rig.write(
             "agents/\(name)/agent.json",
-            #"{ "executable": "crasher", "readiness": "notify", "settings": { \#(settings) } }"#)
+            #"{ "executable": "crasher", "readiness": "notify", "start": { "timeoutSeconds": 120 }, "settings": { \#(settings) } }"#
+        )
     }
 
     private static let calm = #""kind": "calm""#
@@ -129,6 +130,7 @@ import Wire
         let second = try beginReload(rig)
         let third = try beginReload(rig)
         #expect(try rig.status().agents.map(\.name) == ["Calm", "Well"])
+        try rig.wait("both have been read") { second.isRead && third.isRead }
         try rig.write("gate", "")
         #expect(try first.receive()?.report(CommandReport.self).message == "relaunched Calm")
         for client in [second, third] {
@@ -192,7 +194,11 @@ import Wire
         try rig.killed()
         let pids = Set([calm.pid, well.pid].compactMap { $0 })
         try rig.wait("only agents are left") { Set(rig.survivors()) == pids }
-        let kept = Keepsakes(path: "\(rig.path)/run/keeper.sock").kept["Calm"]
+        var kept: Keepsakes.Kept?
+        try rig.wait("its keeper tells") {
+            kept = Keepsakes(path: "\(rig.path)/run/keeper.sock").kept["Calm"]
+            return kept != nil
+        }
         #expect(kept?.pid == calm.pid && kept?.incarnation == 1)
         try rig.start()
         let same = try rig.waitFor("Calm", .running)

@@ -57,7 +57,7 @@ import Wire
         pthread_sigmask(SIG_UNBLOCK, &set, nil)
         try rig.start()
         var look = pollfd(fd: notes.raw, events: Int16(POLLIN), revents: 0)
-        #expect(poll(&look, 1, 15_000) == 1, "it reads its configuration")
+        #expect(poll(&look, 1, 60_000) == 1, "it reads its configuration")
         kill(try #require(rig.process).processIdentifier, number)
         if number == SIGTERM {
             #expect(try rig.exitCode() == 0)

@@ -43,7 +43,7 @@ struct StormTests {
             )
         }
         try rig.start()
-        try rig.wait("all are up", seconds: 60) {
+        try rig.wait("all are up", seconds: 300) {
             let agents = try rig.status().agents
             return agents.filter { $0.name.hasPrefix("well") }.allSatisfy { $0.state == .running }
                 && agents.filter { $0.name.hasPrefix("sick") }.allSatisfy { $0.restarts > 3 }

@@ -53,7 +53,7 @@ import Wire
             open()
         }
 
-        func order(_ state: TradingState, _ reason: String = "a test", by: String? = "Ada", wait: Double = 5) {
+        func order(_ state: TradingState, _ reason: String = "a test", by: String? = "Ada", wait: Double = 60) {
             desk.carryOut(
                 TradingOrder(state: state, reason: reason, by: by, waitSeconds: wait),
                 by: ControlPeer(pid: 4_711, uid: 1_000)
@@ -61,7 +61,7 @@ import Wire
         }
 
         func wait(_ what: Comment, _ condition: () -> Bool) throws {
-            let isMet = try loop.run(untilMs: 5_000) {
+            let isMet = try loop.run(untilMs: 60_000) {
                 if condition() { return true }
                 loop.schedule(afterMs: 1) {}
                 return false
@@ -226,7 +226,8 @@ import Wire
             try gate.obey()
             try room.wait("it is applied") { room.desk.status()[0].waiting == 0 }
             room.consumers = [Self.consumer("Flow", 7), Self.consumer("Venue", 6)]
-            room.order(.halted, wait: 0.05)
+            // Time enough for the gate to be heard, none for the venue.
+            room.order(.halted, wait: 3)
             try gate.obey()
             let missing = try room.refusal()
             #expect(missing.message.contains("Gate has applied it; not confirmed by Venue"), "\(missing)")
@@ -369,7 +370,7 @@ import Wire
             unlink(room.journal)
             try room.restart()
             // Before the gate is there.
-            room.order(.cancelOnly, wait: 5)
+            room.order(.cancelOnly, wait: 60)
             let again = try Gate(room, applied: position, telling: .halted)
             let (next, command) = try again.obey()
             #expect(command.tradingState == .cancelOnly && next > position)

@@ -94,7 +94,8 @@ import Wire
         let (rig, _) = try rig()
         try rig.agent(
             "slow", SupervisorRig.sleeper,
-            manifest: #""readiness": "notify", "start": { "timeoutSeconds": 3 }, "restart": { "policy": "temporary" }"#)
+            manifest: #""readiness": "notify", "start": { "timeoutSeconds": 10 }, "restart": { "policy": "temporary" }"#
+        )
         try rig.agent(
             "late",
             """
@@ -125,7 +126,7 @@ import Wire
         let sleeper = try rig.waitFor("sleeper", .running)
         let pid = try rig.status().supervisor.pid
         #expect(try agentctl(rig, ["upgrade"]).code == 0)
-        kill(pid, SIGSTOP)
+        try rig.freeze(pid)
         rename("\(rig.path)/run", "\(rig.path)/elsewhere")
         let second = try LostRunDirectoryTests.another(rig, program)
         #expect(second.code == 1 && second.text.contains("kill \(pid)"), "\(second.text)")
