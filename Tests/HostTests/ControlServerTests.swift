@@ -16,18 +16,20 @@ struct FullControlSocketTests {
         return client
     }
 
-    /// What it is told, up to `text` or the end of the connection.
-    private func hears(_ client: Descriptor, _ text: String) -> Bool {
+    /// It is told this before the end of the connection.
+    private func expect(_ client: Descriptor, hears text: String, _ location: SourceLocation = #_sourceLocation) {
         var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(client.raw, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var heard = ""
         var buffer = [UInt8](repeating: 0, count: 4_096)
         while !heard.contains(text) {
             let count = recv(client.raw, &buffer, buffer.count, 0)
-            guard count > 0 else { return false }
+            guard count > 0 else {
+                Issue.record("not heard: \(text); but: \(heard)", sourceLocation: location)
+                return
+            }
             heard += String(decoding: buffer.prefix(count), as: UTF8.self)
         }
-        return true
     }
 
     @Test func followersMakeRoom() throws {
@@ -39,11 +41,11 @@ struct FullControlSocketTests {
         var followers: [Descriptor] = []
         for _ in 0..<ControlServer.maxClients {
             followers.append(try connect(rig, saying: follow))
-            #expect(hears(followers.last!, "result"))
+            expect(followers.last!, hears: "result")
         }
         rig.reconnect()
         #expect(try rig.agent("A").state == .running)
-        #expect(hears(followers[0], "follow again"))
+        expect(followers[0], hears: "follow again")
     }
 
     /// Each waits for an agent that does not end: none of them may be sent away, and still a stop gets in.
@@ -51,7 +53,7 @@ struct FullControlSocketTests {
         let rig = try SupervisorRig()
         try rig.agent(
             "Slow", "#!/bin/sh\ntrap '' TERM\necho deaf\nwhile :; do sleep 1000 & wait; done\n",
-            manifest: #""stop": { "timeoutSeconds": 30 }"#)
+            manifest: #""stop": { "timeoutSeconds": 600 }"#)
         try rig.agent("B", SupervisorRig.sleeper)
         try rig.start()
         _ = try rig.waitFor("B", .running)
@@ -67,9 +69,9 @@ struct FullControlSocketTests {
             return busy.allSatisfy { ioctl($0.raw, UInt(TIOCOUTQ), &unread) == 0 && unread == 0 }
         }
         let status = try connect(rig, saying: #"{"jsonrpc":"2.0","id":7,"method":"status"}"#)
-        #expect(hears(status, "clients are being served; try again later"))
+        expect(status, hears: "clients are being served; try again later")
         let urgent = try connect(rig, saying: #"{"jsonrpc":"2.0","id":8,"method":"stop","params":{"agents":["B"]}}"#)
-        #expect(hears(urgent, "B is stopped"))
+        expect(urgent, hears: "B is stopped")
         busy.removeAll()
     }
 }

@@ -35,16 +35,20 @@ struct StrayTests {
         let script = """
             #!/bin/sh
             for p in $(cat \(rig.path)/born 2>/dev/null); do
-              [ -e /proc/$p ] && ! grep -q 'State:.Z' /proc/$p/status && echo $p >> \(rig.path)/met
+              grep -q 'State:.[RSDTt]' /proc/$p/status 2>/dev/null && echo $p >> \(rig.path)/met
             done
             \(Self.leave)\(Self.daemon("\(rig.path)/born", "env -i PATH=$PATH setsid"))
             while [ $(cat \(rig.path)/born 2>/dev/null | wc -l) -lt $QP_INCARNATION ]; do sleep 0.01; done
+            while [ ! -e \(rig.path)/go ]; do sleep 0.01; done
             exit 3
             """
         try rig.agent(
             "A", script, manifest: #""restart": { "initialMs": 1, "maxMs": 1, "intensity": { "restarts": 5 } }"#)
         try rig.agent("Other", SupervisorRig.sleeper)
         try rig.start()
+        // While others are being started, strays are looked for in the next quiet moment.
+        _ = try rig.waitFor("Other", .running)
+        try rig.write("go", "")
         _ = try rig.waitFor("A", .failed)
         let all = born(rig)
         #expect(all.count == 6)
