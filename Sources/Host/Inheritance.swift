@@ -41,6 +41,7 @@ struct Inheritance {
         keepsakes = Keepsakes(path: run.keeperSocket)
         let present = LifeRecord.Moment.now()
         let folders = (try? FileManager.default.contentsOfDirectory(atPath: "\(run.path)/agents")) ?? []
+        let ids = Dictionary(folders.map { (LifeRecord.digest(of: AgentID($0)), AgentID($0)) }) { first, _ in first }
         for name in folders.sorted() where Names.isAgentName(name) {
             let id = AgentID(name)
             let folder = run.folder(ofAgent: name)
@@ -55,6 +56,7 @@ struct Inheritance {
             case .record(let record, _) where record.moment != present: break
             case .record(let record, let birth):
                 memory = record.memory
+                memory.culprit = ids[record.culpritDigest]
                 memory.lastIncarnation = max(epoch, memory.lastIncarnation)
                 lives[id] = Self.life(record, birth, keepsakes)
                 remembered.insert(id)

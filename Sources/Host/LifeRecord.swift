@@ -20,6 +20,7 @@ struct LifeRecord: Equatable {
     static let byteCount = 512
     /// Restarts in the window that are remembered; of a longer window the oldest are forgotten.
     static let maxRestartTimes = 32
+    private static let groupAt = 392
     private static let magic: UInt64 = 0x3130_4546_494C_5051  // "QPLIFE01"
     private static let stampAt = 376
     private static let crcAt = 504
@@ -35,6 +36,10 @@ struct LifeRecord: Equatable {
     /// `ExecutableStamp.digest` of its program at its start; 0: not known.
     var programStamp: UInt64 = 0
     var memory: AgentMemory
+    /// Digest of the name of ``AgentMemory/culprit``, which a record has no room for; 0: nobody.
+    var culpritDigest: UInt64 = 0
+
+    static func digest(of culprit: AgentID?) -> UInt64 { culprit.map { fnv1a64($0.name.utf8) } ?? 0 }
 
     /// Where a pid and a monotonic time mean something: this boot, this pid namespace.
     struct Moment: Equatable, Sendable {
@@ -61,7 +66,7 @@ struct LifeRecord: Equatable {
         word(moment.pidNamespace)
         word(incarnation)
         bytes += [stage.rawValue, isReady ? 1 : 0, Self.code(memory.standing), memory.isRestarting ? 1 : 0]
-        bytes += [Self.code(memory.failure), mayHaveSpoken ? 1 : 0, memory.isDisabling ? 1 : 0, 0]
+        bytes += [Self.code(memory.failure), mayHaveSpoken ? 1 : 0, memory.isDisabling ? 1 : 0, groupCode]
         word(UInt64(bitPattern: spawnedAt.nanoseconds))
         word(launchFingerprint)
         word(memory.lastIncarnation.number)
@@ -74,6 +79,10 @@ struct LifeRecord: Equatable {
         bytes += [UInt8](repeating: 0, count: Self.stampAt - bytes.count)
         word(programStamp)
         word(UInt64(bitPattern: memory.startDeadline?.nanoseconds ?? 0))
+        word(memory.culprit == nil ? culpritDigest : Self.digest(of: memory.culprit))
+        let groupTimes = memory.groupRestartTimes.suffix(Bounds.rememberedGroupRestarts)
+        word(UInt64(groupTimes.count))
+        for time in groupTimes { word(UInt64(bitPattern: time.nanoseconds)) }
         bytes += [UInt8](repeating: 0, count: Self.crcAt - bytes.count)
         let crc = bytes.withUnsafeBytes { qp_crc32c(0, $0.baseAddress, $0.count) }
         word(UInt64(crc))
@@ -111,7 +120,19 @@ struct LifeRecord: Equatable {
         let count = word(112)
         guard count <= UInt64(Self.maxRestartTimes) else { return nil }
         memory.restartTimes = (0..<Int(count)).map { Instant(nanoseconds: Int64(bitPattern: word(120 + 8 * $0))) }
+        // What a supervisor wrote that knew no groups in its records is 0.
+        memory.groupPart = GroupPart(rawValue: bytes[63] & 3) ?? .none
+        memory.isRejoining = bytes[63] & Self.rejoining != 0
+        culpritDigest = word(Self.groupAt)
+        let falls = word(Self.groupAt + 8)
+        guard falls <= UInt64(Bounds.rememberedGroupRestarts) else { return nil }
+        memory.groupRestartTimes = (0..<Int(falls)).map {
+            Instant(nanoseconds: Int64(bitPattern: word(Self.groupAt + 16 + 8 * $0)))
+        }
     }
+
+    private static let rejoining: UInt8 = 4
+    private var groupCode: UInt8 { memory.groupPart.rawValue | (memory.isRejoining ? Self.rejoining : 0) }
 
     init(moment: Moment, memory: AgentMemory) {
         self.moment = moment
@@ -128,7 +149,10 @@ struct LifeRecord: Equatable {
         failures.indices.contains(Int(code)) ? failures[Int(code)] : nil
     }
 
-    private static let standings: [AgentMemory.Standing] = [.wanted, .stoppedByOperator, .failed, .done]
+    /// Their places are part of the format.
+    private static let standings: [AgentMemory.Standing] = [
+        .wanted, .stoppedByOperator, .failed, .done, .escalated, .leftByGroup,
+    ]
     private static func code(_ standing: AgentMemory.Standing) -> UInt8 {
         UInt8(standings.firstIndex(of: standing) ?? 0)
     }

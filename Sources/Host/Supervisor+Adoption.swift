@@ -145,7 +145,7 @@ extension Supervisor {
             spawnedAt: record.spawnedAt, launchFingerprint: launchFingerprint(of: record),
             startDeadline: record.memory.startDeadline, isRestarting: record.memory.isRestarting,
             // Where it is not known what was in force, what is disabled on the disk is stopped.
-            isDisabling: record.memory.isDisabling || predecessor == nil)
+            isDisabling: record.memory.isDisabling || predecessor == nil, isRejoining: record.memory.isRejoining)
     }
 
     /// What it was launched with, in this program's terms: an upgrade may count otherwise what is the same.
@@ -251,7 +251,7 @@ extension FleetEffect {
     var agent: AgentID? {
         switch self {
         case .spawn(let id, _), .signal(let id, _, _), .killTree(let id, _), .arm(let id, _), .ended(let id, _),
-            .forgotten(let id):
+            .forgotten(let id), .remember(let id):
             id
         case .transition(let transition): transition.id
         case .escalated, .reply, .fleetStopped: nil

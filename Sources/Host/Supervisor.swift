@@ -280,6 +280,8 @@ public final class Supervisor {
         case .escalated(let group, let culprit, let stopped):
             tell { [unowned self] in announce(escalation: group, culprit, stopped) }
         case .forgotten(let id): forget(id)
+        // Every agent that an effect is about is.
+        case .remember: break
         case .reply(let command, let outcome): tell { [unowned self] in reply(command, outcome) }
         case .fleetStopped(let survivors):
             self.survivors = survivors

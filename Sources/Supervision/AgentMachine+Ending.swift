@@ -64,10 +64,10 @@ extension AgentMachine {
         return notice
     }
 
-    /// One that was well for long enough begins anew, however it ended.
+    /// After one that was well for long enough the waits begin anew, however it ended.
     private mutating func creditHealth(of life: AgentPhase.Life, _ turn: Turn) {
         guard let readyAt = life.readyAt else { return }
-        if turn.now - readyAt >= .fractionalSeconds(spec.backoff.resetAfterSeconds) { budget.reset() }
+        if turn.now - readyAt >= .fractionalSeconds(spec.backoff.resetAfterSeconds) { budget.forgetAttempts() }
     }
 
     private func report(

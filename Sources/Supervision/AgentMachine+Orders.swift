@@ -74,6 +74,8 @@ extension AgentMachine {
 
     /// From a state with a tree that is on its way out: once it is empty, a new incarnation.
     mutating func comeBack(_ origin: StartOrigin, _ turn: inout Turn) {
+        // Who waits for it to be down, waits for what will not be.
+        answer(.down, .superseded, &turn)
         budget.reset()
         resolve(.start(origin), origin.cause, &turn)
     }
@@ -203,6 +205,7 @@ extension AgentMachine {
         if older.enabled != newer.enabled {
             return newer.enabled ? enable(&turn) : disable(&turn)
         }
+        if !isChanged { limitWait(&turn) }
         guard isChanged, newer.isRunnable else { return false }
         switch phase {
         case .starting, .running: orderRelaunch(&turn)
@@ -216,6 +219,31 @@ extension AgentMachine {
         case .stopped, .waiting, .stuck: return false
         }
         return true
+    }
+
+    /// What is waited for as the older specification had it: not at all by one that is never to be restarted, and not longer
+    /// than the newer one has it wait at most.
+    private mutating func limitWait(_ turn: inout Turn) {
+        let latest = turn.now + .milliseconds(Int64(spec.backoff.maxMs))
+        switch phase {
+        case .backoff(let until, .restart):
+            if spec.policy == .temporary {
+                answer(.up, .superseded, &turn)
+                move(to: .done, .reload, &turn)
+            } else if until > latest {
+                amend(.backoff(until: latest, .restart))
+            }
+        case .clearing(var clearing):
+            guard case .retry(let at, .restart) = clearing.sequel else { return }
+            if spec.policy == .temporary {
+                clearing.sequel = .finish
+            } else if at > latest {
+                clearing.sequel = .retry(at: latest, .restart)
+            }
+            // Told as what it is to become.
+            move(to: .clearing(clearing), .reload, &turn)
+        case .stopped, .waiting, .starting, .running, .stopping, .backoff, .failed, .stuck, .done: break
+        }
     }
 
     /// A new process takes over, in its turn.

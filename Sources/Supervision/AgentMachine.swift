@@ -209,6 +209,10 @@ struct AgentMachine: Sendable {
         case .stopped(.byOperator): leave(Departure(reason: .operatorStop, sequel: .stay(.byOperator)), &turn)
         case .stopped(.disabled) where survivor.isDisabling:
             leave(Departure(reason: .reload, sequel: .stay(.disabled)), &turn)
+        case .stopped(.escalation(let culprit)):
+            leave(Departure(reason: .escalation, sequel: .stay(.escalation(culprit: culprit))), &turn)
+        case _ where survivor.isRejoining && spec.isRunnable:
+            leave(Departure(reason: .groupRestart, sequel: .rejoin), &turn)
         default:
             // Not where nothing could take its place.
             guard survivor.isRestarting, spec.isRunnable else { break }
@@ -225,6 +229,7 @@ struct AgentMachine: Sendable {
             case .stopped(let reason) where reason != .neverStarted: .stay(reason)
             case .failed(let reason): .fail(reason)
             case .done: .finish
+            case .backoff(let until, let origin): .retry(at: until, origin)
             default: .start(.boot)
             }
         turn.effects.append(.killTree(spec.id, incarnation))

@@ -43,6 +43,10 @@ public struct AgentMemory: Hashable, Sendable {
         case stoppedByOperator
         case failed
         case done
+        /// Taken down with its group because ``AgentMemory/culprit`` was given up.
+        case escalated
+        /// Temporary: it went down with its group and does not come back.
+        case leftByGroup
     }
 
     public var id: AgentID
@@ -51,6 +55,15 @@ public struct AgentMemory: Hashable, Sendable {
     public var standing: Standing
     /// Why it is `failed`; nil in any other standing.
     public var failure: FailureReason?
+    /// Who was given up, of one that is `escalated`. Nil, or one that is not configured: it comes up.
+    public var culprit: AgentID?
+    /// Its part in a restart of its group that was under way.
+    public var groupPart = GroupPart.none
+    /// It was to leave, or was leaving, in order to come up again with its group.
+    public var isRejoining = false
+    /// When its own ends counted as restarts of the group, inside the window of the group's ``Intensity``, oldest first; at most
+    /// ``Bounds/rememberedGroupRestarts``.
+    public var groupRestartTimes: [Instant] = []
     /// It was on its way down in order to come up again.
     public var isRestarting = false
     /// It was being stopped because a reload had disabled it. (One that is disabled and was started by an operator is not.)
@@ -72,4 +85,13 @@ public struct AgentMemory: Hashable, Sendable {
         self.restarts = restarts
         self.standing = standing
     }
+}
+
+/// Part in a restart of a group that is under way.
+public enum GroupPart: UInt8, Sendable, CaseIterable {
+    case none
+    /// Comes up again with the group.
+    case member
+    /// Its end began it; the others wait for its back-off.
+    case fallen
 }

@@ -19,7 +19,7 @@ public struct Backoff: Hashable, Sendable {
     public var initialMs: UInt32
     public var maxMs: UInt32
     public var multiplier: Double
-    /// After running (ready) this long an agent's end starts a new series and its restart history is forgotten.
+    /// After running (ready) this long an agent's end starts a new series of waits.
     public var resetAfterSeconds: Double
 
     public init(

@@ -12,6 +12,8 @@ public enum Bounds {
     public static let longestExtension = Nanoseconds.seconds(600)
     /// Restarts remembered per agent: an ``Intensity`` that allows more in its window allows any number.
     public static let restartHistory: UInt32 = 1_000
+    /// Restarts of its group that one agent's end began, remembered for a successor.
+    public static let rememberedGroupRestarts = 12
     /// A deadline handled later than this after its time says that the supervisor itself (or the whole machine) was
     /// not running; it is then given once more in full instead of being held against the agent. Far above any
     /// scheduling delay of a loaded machine, far below a watchdog worth setting.

@@ -28,20 +28,29 @@ extension Fleet {
     mutating func fall(of slot: Int, _ turn: inout Turn) {
         guard case .up = phase, let group = slots[slot].machine.spec.group else { return }
         let takesOthers = companions(of: slot).contains { slots[$0].machine.phase.isUp }
-        if takesOthers, let intensity = groups[group]?.spec.intensity,
-            groups[group]?.restarts.admit(intensity, at: turn.now) == false,
-            slots[slot].machine.fail(.tooManyGroupRestarts, &turn)
-        {
+        if takesOthers, !isAdmitted(slot, group, at: turn.now), slots[slot].machine.fail(.tooManyGroupRestarts, &turn) {
             escalate(from: slot, &turn)
         } else {
             regroup(around: slot, &turn)
         }
     }
 
+    /// Counts a restart of the group; false, and not counted, when it is one too many.
+    private mutating func isAdmitted(_ slot: Int, _ id: GroupID, at now: Instant) -> Bool {
+        guard var group = groups[id] else { return true }
+        defer { groups[id] = group }
+        guard group.restarts.admit(group.spec.intensity, at: now) else { return false }
+        slots[slot].groupRestartTimes.append(now)
+        let oldest = group.restarts.times.first ?? now
+        slots[slot].groupRestartTimes.removeAll { $0 < oldest }
+        return true
+    }
+
     private mutating func regroup(around slot: Int, _ turn: inout Turn) {
         var isAlone = true
         for other in companions(of: slot) where slots[other].machine.orderRejoin(&turn) {
             if slots[other].regroup == .none { slots[other].regroup = .member }
+            turn.effects.append(.remember(slots[other].machine.spec.id))
             isAlone = false
         }
         if !isAlone || slots[slot].regroup != .none { slots[slot].regroup = .fallen }
@@ -54,6 +63,7 @@ extension Fleet {
         for other in companions(of: slot)
         where slots[other].machine.orderStop(.escalation, stay: .escalation(culprit: culprit), &turn) {
             stopped.append(slots[other].machine.spec.id)
+            turn.effects.append(.remember(slots[other].machine.spec.id))
             slots[other].regroup = .member
         }
         // Should it be started at once again, it waits until they are down.

@@ -7,8 +7,21 @@ extension Fleet {
         for group in fleet.groups { groups[group.id] = Group(spec: group) }
         let configured = Set(fleet.agents.map(\.id))
         for id in retired.keys where !configured.contains(id) { retired[id]?.standing = .wanted }
-        for spec in fleet.agents { slots.append(Slot(machine: machine(for: spec, at: now))) }
+        for spec in fleet.agents { slots.append(slot(for: spec, at: now)) }
+        for id in groups.keys {
+            let times = slots.filter { $0.machine.spec.group == id }.flatMap(\.groupRestartTimes).sorted()
+            groups[id]?.restarts = RestartWindow(times)
+        }
         connect(fleet)
+    }
+
+    private func slot(for spec: AgentSpec, at now: Instant) -> Slot {
+        var slot = Slot(machine: machine(for: spec, at: now))
+        if spec.group != nil, let memory = retired[spec.id] {
+            slot.regroup = memory.groupPart
+            slot.groupRestartTimes = memory.groupRestartTimes
+        }
+        return slot
     }
 
     /// A machine that has seen nothing of this run, but knows what is remembered of the agent.
@@ -23,6 +36,8 @@ extension Fleet {
             case .failed where memory?.failure == .misconfigured && spec.isRunnable: rest
             case .failed: spec.enabled ? .failed(memory?.failure ?? .tooManyRestarts) : rest
             case .done: spec.enabled ? .done : rest
+            case .escalated: escalated(memory, spec) ?? rest
+            case .leftByGroup: spec.enabled ? .stopped(.groupRestart) : rest
             }
         var machine = AgentMachine(
             spec: spec, phase: phase, incarnation: memory?.lastIncarnation ?? .none, restarts: memory?.restarts ?? 0,
@@ -33,8 +48,14 @@ extension Fleet {
 
     /// A wait that a predecessor began is waited to its end.
     private func backoff(_ memory: AgentMemory?, _ spec: AgentSpec) -> AgentPhase? {
-        guard spec.enabled, spec.isRunnable, let until = memory?.nextStart else { return nil }
+        // One that is disabled was started by an operator, who wants it on.
+        guard spec.isRunnable, let until = memory?.nextStart else { return nil }
         return .backoff(until: until, .restart)
+    }
+
+    private func escalated(_ memory: AgentMemory?, _ spec: AgentSpec) -> AgentPhase? {
+        guard spec.enabled, spec.group != nil, let culprit = memory?.culprit else { return nil }
+        return .stopped(.escalation(culprit: culprit))
     }
 
     mutating func reload(

@@ -13,11 +13,20 @@ extension Fleet {
     }
 
     /// What a successor has to know of one agent.
-    public func memory(of id: AgentID) -> AgentMemory? { index[id].map { slots[$0].machine.memory } ?? retired[id] }
+    public func memory(of id: AgentID) -> AgentMemory? { index[id].map { slots[$0].memory } ?? retired[id] }
 
     /// What a successor has to know, of agents that are no longer configured too.
     public func memory() -> [AgentMemory] {
-        slots.map(\.machine.memory) + retired.values.filter { index[$0.id] == nil }.sorted { $0.id < $1.id }
+        slots.map(\.memory) + retired.values.filter { index[$0.id] == nil }.sorted { $0.id < $1.id }
+    }
+}
+
+extension Fleet.Slot {
+    var memory: AgentMemory {
+        var memory = machine.memory
+        memory.groupPart = regroup
+        memory.groupRestartTimes = groupRestartTimes.suffix(Bounds.rememberedGroupRestarts)
+        return memory
     }
 }
 
@@ -44,6 +53,8 @@ extension AgentMachine {
             id: spec.id, lastIncarnation: lastIncarnation, restarts: restarts, standing: standing)
         memory.failure = failure
         memory.isRestarting = isRestarting
+        memory.isRejoining = sequel == .rejoin
+        memory.culprit = culprit
         memory.isDisabling = isDisabling
         memory.attempt = budget.attempt
         memory.restartTimes = budget.restartTimes
@@ -82,9 +93,27 @@ extension AgentMachine {
         }
     }
 
+    /// What is to follow an end that is under way, or due.
+    private var sequel: Sequel? {
+        switch phase {
+        case .stopping(let stopping): stopping.departure.sequel
+        case .running(let running): running.due?.sequel
+        case .clearing(let clearing), .stuck(let clearing): clearing.sequel
+        case .stopped, .waiting, .starting, .backoff, .failed, .done: nil
+        }
+    }
+
+    private var culprit: AgentID? {
+        if case .stopped(.escalation(let culprit)) = phase { return culprit }
+        if case .stay(.escalation(let culprit)) = sequel { return culprit }
+        return nil
+    }
+
     private var standing: AgentMemory.Standing {
         switch phase {
         case .stopped(.byOperator): .stoppedByOperator
+        case .stopped(.escalation): .escalated
+        case .stopped(.groupRestart): .leftByGroup
         case .failed: .failed
         case .done: .done
         case .stopping(let stopping): stopping.departure.sequel.standing
@@ -99,6 +128,8 @@ extension Sequel {
     fileprivate var standing: AgentMemory.Standing {
         switch self {
         case .stay(.byOperator): .stoppedByOperator
+        case .stay(.escalation): .escalated
+        case .stay(.groupRestart): .leftByGroup
         case .fail: .failed
         case .finish: .done
         case .stay, .start, .rejoin, .judge, .retry: .wanted

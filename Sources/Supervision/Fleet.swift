@@ -24,6 +24,8 @@ public struct Fleet: Sendable {
     var index: [AgentID: Int] = [:]
     var groups: [GroupID: Group] = [:]
     var phase = Phase.beforeBoot
+    /// What a predecessor did not live to tell the group, in the order in which it was found. Until `boot`.
+    private var unheard: [(id: AgentID, notice: AgentMachine.Notice)] = []
     /// The last incarnations of agents that are no longer configured: their epochs must not be used again.
     var retired: [AgentID: AgentMemory] = [:]
     private var clock: Instant?
@@ -41,7 +43,9 @@ public struct Fleet: Sendable {
         var after: [Int] = []
         /// Slots that start after this one.
         var before: [Int] = []
-        var regroup = Regroup.none
+        var regroup = GroupPart.none
+        /// When its ends counted as restarts of its group, oldest first.
+        var groupRestartTimes: [Instant] = []
         /// No longer configured; the slot goes when nothing is alive.
         var isRemoved = false
     }
@@ -49,13 +53,6 @@ public struct Fleet: Sendable {
     struct Group: Sendable {
         var spec: GroupSpec
         var restarts = RestartWindow()
-    }
-
-    /// Part in a restart of the group that is under way.
-    enum Regroup: Sendable {
-        case none
-        case member
-        case fallen
     }
 
     /// - Parameter remembering: what a predecessor (or the last run) knew of these agents.
@@ -151,12 +148,22 @@ public struct Fleet: Sendable {
     ) -> Int? {
         guard let slot = index[id] else { return nil }
         if let incarnation, !slots[slot].machine.isCurrent(incarnation) { return nil }
-        switch body(&slots[slot].machine, &turn) {
+        let notice = body(&slots[slot].machine, &turn)
+        if case .beforeBoot = phase {
+            // Who shares its fate may still have to be found.
+            if notice != .nothing { unheard.append((id, notice)) }
+        } else {
+            hear(notice, of: slot, &turn)
+        }
+        return slot
+    }
+
+    private mutating func hear(_ notice: AgentMachine.Notice, of slot: Int, _ turn: inout Turn) {
+        switch notice {
         case .nothing: break
         case .fell: fall(of: slot, &turn)
         case .gaveUp: escalate(from: slot, &turn)
         }
-        return slot
     }
 
     private mutating func adopt(_ survivor: Survivor, _ turn: inout Turn) {
@@ -170,6 +177,8 @@ public struct Fleet: Sendable {
             slots.append(Slot(machine: machine(for: AgentSpec(id: survivor.id), at: turn.now), isRemoved: true))
         }
         slots[slot].machine.adopt(survivor, &turn)
+        // It came up meanwhile.
+        if survivor.pid != nil, !survivor.isRejoining { slots[slot].regroup = .none }
         if slots[slot].isRemoved { slots[slot].machine.remove(&turn) }
         if case .stopping = phase { slots[slot].machine.orderStop(.shutdown, stay: .shutdown, &turn) }
     }
@@ -178,6 +187,10 @@ public struct Fleet: Sendable {
         guard case .beforeBoot = phase else { return }
         phase = .up
         turn.isDirty = true
+        for news in unheard {
+            if let slot = index[news.id] { hear(news.notice, of: slot, &turn) }
+        }
+        unheard = []
         for slot in slots.indices {
             if case .stopped(.neverStarted) = slots[slot].machine.phase {
                 slots[slot].machine.freshStart(.boot, &turn)

@@ -17,6 +17,8 @@ public enum FleetEffect: Hashable, Sendable {
     case ended(AgentID, TerminalReport)
     /// A group lost a member for good; `stopped` members were taken down with it, as the strategy says.
     case escalated(GroupID, culprit: AgentID, stopped: [AgentID])
+    /// What a successor has to know of the agent has changed, and nothing that is seen.
+    case remember(AgentID)
     /// The agent is no longer configured and nothing of it is left: forget its resources.
     case forgotten(AgentID)
     /// The one answer to a command.

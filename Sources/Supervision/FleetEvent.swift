@@ -42,7 +42,7 @@ public enum FleetEvent: Sendable {
 
     /// Replied when the agent is running, or has failed to.
     case start(CommandID, AgentID)
-    /// Replied when nothing of the agent is alive.
+    /// Replied when nothing of the agent is alive, or at once when it is to come up again before that.
     case stop(CommandID, AgentID)
     /// Replied when a new incarnation is running, or has failed to. Starts an agent that is not running.
     case restart(CommandID, AgentID)
@@ -71,12 +71,15 @@ public struct Survivor: Hashable, Sendable {
     public var isRestarting: Bool
     /// The predecessor was about to stop it, because a reload had disabled it.
     public var isDisabling: Bool
+    /// The predecessor was about to restart it with its group.
+    public var isRejoining: Bool
 
     public init(
         id: AgentID, incarnation: Incarnation, pid: Int32?, isReady: Bool, spawnedAt: Instant,
         launchFingerprint: UInt64? = nil, startDeadline: Instant? = nil, isRestarting: Bool = false,
-        isDisabling: Bool = false
+        isDisabling: Bool = false, isRejoining: Bool = false
     ) {
+        self.isRejoining = isRejoining
         self.isDisabling = isDisabling
         self.startDeadline = startDeadline
         self.id = id

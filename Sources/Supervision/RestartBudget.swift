@@ -53,6 +53,13 @@ struct RestartBudget: Hashable, Sendable {
         spawnAttempt = 0
     }
 
+    /// It was well for long enough: the next wait is the first one again. What counts in the window stays, however long that is.
+    mutating func forgetAttempts() {
+        attempt = 0
+        spawnAttempt = 0
+    }
+
+    /// An operator's word, or another configuration: all is forgotten.
     mutating func reset() {
         attempt = 0
         spawnAttempt = 0

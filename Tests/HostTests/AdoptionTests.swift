@@ -30,6 +30,35 @@ import Wire
             uniqueKeysWithValues: try rig.status().agents.compactMap { agent in agent.pid.map { (agent.name, $0) } })
     }
 
+    @Test("who went down with a culprit stays down over a takeover, and whose member ended meanwhile restarts with it")
+    func groups() throws {
+        let rig = try SupervisorRig(#""pipelines": { "g": { "strategy": "one_for_all", "agents": ["a", "b"] } }"#)
+        for name in ["a", "b"] { try rig.agent(name, SupervisorRig.sleeper, manifest: "") }
+        try rig.start()
+        let first = [try rig.waitFor("a", .running), try rig.waitFor("b", .running)]
+        // The end of one while nobody looks.
+        try rig.killed()
+        kill(try #require(first[0].pid), SIGKILL)
+        try rig.start()
+        _ = try rig.waitFor("a", .running, incarnation: 2)
+        let second = try rig.waitFor("b", .running, incarnation: 2)
+        // One given up, and the other down with it.
+        try rig.agent("a", "#!/bin/sh\nexit 78\n", manifest: "")
+        _ = try rig.call(.restart(["a"]))
+        _ = try rig.waitFor("a", .failed)
+        _ = try rig.waitFor("b", .stopped)
+        #expect(ProcessTable.row(of: try #require(second.pid))?.isAlive != true)
+        try rig.killed()
+        try rig.start()
+        _ = try rig.waitFor("a", .failed)
+        #expect(try rig.agent("b").state == .stopped)
+        // With the culprit it comes back.
+        try rig.agent("a", SupervisorRig.sleeper, manifest: "")
+        #expect(try rig.call(.start(["a"])).refusal == nil)
+        _ = try rig.waitFor("b", .running, incarnation: 3)
+        #expect(try rig.stop() == 0)
+    }
+
     @Test("takes over every living agent, restarts none, and keeps watching them")
     func adopts() throws {
         let rig = try SupervisorRig()

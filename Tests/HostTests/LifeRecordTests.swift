@@ -15,6 +15,9 @@ import Wire
         memory.restartTimes = (1...5).map { Instant(nanoseconds: $0 * 1_000) }
         memory.nextStart = Instant(nanoseconds: 77)
         memory.startDeadline = Instant(nanoseconds: 78)
+        memory.groupPart = .fallen
+        memory.isRejoining = true
+        memory.groupRestartTimes = (1...5).map { Instant(nanoseconds: $0 * 2_000) }
         var record = LifeRecord(moment: .now(), memory: memory)
         record.stage = .clearing
         record.incarnation = 12
@@ -23,6 +26,7 @@ import Wire
         record.launchFingerprint = .max
         record.programStamp = .max - 1
         record.mayHaveSpoken = true
+        record.culpritDigest = 99
         return record
     }
 
@@ -47,6 +51,18 @@ import Wire
         #expect(LifeRecord(record.bytes, of: "Gate")?.memory.failure == nil)
         record.memory.failure = reason
         #expect(LifeRecord(record.bytes, of: "Gate")?.memory.failure == reason)
+    }
+
+    @Test("who was given up is found by the digest of its name", arguments: AgentMemory.Standing.allCases)
+    func culprit(standing: AgentMemory.Standing) {
+        var record = record
+        record.memory.standing = standing
+        record.memory.culprit = "Guardian.ai"
+        let read = LifeRecord(record.bytes, of: "Gate")
+        #expect(read?.memory.standing == standing && read?.culpritDigest == LifeRecord.digest(of: "Guardian.ai"))
+        record.memory.culprit = nil
+        record.culpritDigest = 0
+        #expect(LifeRecord(record.bytes, of: "Gate")?.culpritDigest == LifeRecord.digest(of: nil))
     }
 
     @Test("of a longer window the last restarts are remembered")

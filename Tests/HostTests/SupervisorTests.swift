@@ -448,7 +448,9 @@ struct SupervisorControlTests {
         #expect(try rig.stop() == 0)
     }
 
-    @Test("what a killed one has left in the way for a moment is waited for, for a longer time is told", arguments: [0.3, 30])
+    @Test(
+        "what a killed one has left in the way for a moment is waited for, for a longer time is told",
+        arguments: [0.3, 30])
     func waitsForADeadOnesLock(seconds: Double) throws {
         let rig = try SupervisorRig()
         try rig.agent("A", SupervisorRig.sleeper)

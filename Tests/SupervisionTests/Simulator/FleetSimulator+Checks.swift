@@ -154,6 +154,7 @@ extension FleetSimulator {
         let process = processes[number]
         let spec = specs[process.agent]
         guard isSupervised, isConfigured[process.agent], memory?.isRestarting != true, memory?.isDisabling != true,
+            memory?.isRejoining != true, memory?.standing != .escalated,
             let slot = fleet.index[spec.id], fleet.slots[slot].machine.incarnation.number == process.incarnation,
             !model[process.agent].isDownWanted
         else { return }
@@ -191,7 +192,6 @@ extension FleetSimulator {
             // The model may only know too many restarts in a row, and too few in a window.
             let wasReadyFor = report.at - model[agent].runningSince
             if wasReadyFor >= .fractionalSeconds(spec.backoff.resetAfterSeconds) { model[agent].attempt = 0 }
-            model[agent].restarts.removeAll(keepingCapacity: true)
         }
         noteDraw(agent, report)
         guard isOwn, isConfigured[agent], spec.isRunnable, !isShuttingDown else { return }

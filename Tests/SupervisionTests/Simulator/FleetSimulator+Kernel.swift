@@ -25,7 +25,7 @@ extension FleetSimulator {
             if let deadline { add(deadline.nanoseconds, .timer(deadline: deadline.nanoseconds), subject: agent) }
         case .transition(let transition): check(transition)
         case .ended(let id, let report): check(Self.index(of: id), report)
-        case .escalated: break
+        case .escalated, .remember: break
         case .forgotten(let id): checkForgotten(Self.index(of: id))
         case .reply(let command, let outcome): check(command, outcome)
         case .fleetStopped(let survivors): checkStopped(survivors)

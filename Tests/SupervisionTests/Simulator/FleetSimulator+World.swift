@@ -99,10 +99,13 @@ extension FleetSimulator {
                     id: id, incarnation: incarnation, pid: process.isReported ? nil : Int32(number + 2),
                     isReady: process.isReady, spawnedAt: Instant(nanoseconds: process.spawnedAt),
                     launchFingerprint: process.launchFingerprint, startDeadline: memory?.startDeadline,
-                    isRestarting: isRestarting, isDisabling: memory?.isDisabling ?? false)))
+                    isRestarting: isRestarting, isDisabling: memory?.isDisabling ?? false,
+                    isRejoining: memory?.isRejoining ?? false)))
         if process.hasLeader, !process.isReported { checkAdoption(number, memory) }
         if !process.hasLeader && !process.isReported {
-            addNotice(now, .exited(id, incarnation, ExitReport(.unknown)))
+            // Found at once, or seen by the kernel's news a moment later.
+            let exit = FleetEvent.exited(id, incarnation, ExitReport(.unknown))
+            if random.percent(50) { deliver(exit) } else { addNotice(now, exit) }
         }
     }
 
