@@ -26,7 +26,10 @@ final class Notifier {
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// How long READY and the other words that decide something wait for room, ms.
+    /// How long READY waits for room, ms: without it the agent is ended when the time for its start is over (10 s unless it
+    /// is set), and it has nothing to do before.
+    static let readyMs = 5_000
+    /// How long the other words that decide something wait, ms.
     static let importantMs = 1_000
     /// How long a ping waits, ms: the next one comes soon, and events wait meanwhile.
     static let pingMs = 10
@@ -56,7 +59,7 @@ final class Notifier {
         }
     }
 
-    func ready(status: String) { send("READY=1\nSTATUS=\(status)", atMostMs: Self.importantMs) }
+    func ready(status: String) { send("READY=1\nSTATUS=\(status)", atMostMs: Self.readyMs) }
     func stopping() { send("STOPPING=1", atMostMs: Self.importantMs) }
     func exhausted() { send("X_QP_EXHAUSTED=1", atMostMs: Self.importantMs) }
     func watchdog() { send("WATCHDOG=1", atMostMs: Self.pingMs) }
