@@ -179,7 +179,8 @@ import Wire
         }
         rig.reconnect()
         #expect(try rig.agent("Calm").pid == calm.pid)
-        #expect(rig.survivors() == [try #require(calm.pid)])
+        let pid = try #require(calm.pid)
+        try rig.wait("only Calm is left") { rig.survivors() == [pid] }
         try end(rig)
     }
 
