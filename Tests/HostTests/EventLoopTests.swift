@@ -163,7 +163,7 @@ struct NotifySocketTests {
             let agent = try start()
             _ = try directory.file("go.0", "")
             #expect(try rig.loop.run(untilMs: 60_000) { heard.contains { $0.1.stopping } })
-            #expect(heard.map(\.0) == [agent, agent, agent, agent])
+            try #require(heard.map(\.0) == [agent, agent, agent, agent])
             #expect(heard[0].1.ready && heard[0].1.status == "ok")
             #expect(heard[1].1.watchdog)
             #expect(socket.refused == 1)

@@ -131,7 +131,8 @@ struct StormTests {
             numbers.append(try value.decoded(as: EventRecord.self).sequence)
             bytes += value.text.utf8.count
         }
-        #expect(numbers == Array(numbers[0]..<(numbers[0] + UInt64(numbers.count))))
+        let first = try #require(numbers.first)
+        #expect(numbers == Array(first..<(first + UInt64(numbers.count))))
         var last: ControlMessage?
         var heard: [UInt64] = []
         while let message = try deaf.receive() {
@@ -141,7 +142,8 @@ struct StormTests {
             last = message
         }
         #expect(last?.refusal?.contains("too slowly") == true)
-        #expect(heard == Array(heard[0]..<(heard[0] + UInt64(heard.count))), "up to the cut nothing is missing")
+        let begin = try #require(heard.first)
+        #expect(heard == Array(begin..<(begin + UInt64(heard.count))), "up to the cut nothing is missing")
         #expect(try rig.status().agents.count == 20)
         #expect(try rig.stop() == 0)
     }

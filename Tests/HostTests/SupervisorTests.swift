@@ -338,7 +338,8 @@ struct SupervisorControlTests {
             if let to = event.to { states.append(to.rawValue) }
         }
         #expect(states == ["stopping", "starting", "running"])
-        #expect(sequences == Array(sequences[0]..<(sequences[0] + UInt64(sequences.count))))
+        let begin = try #require(sequences.first)
+        #expect(sequences == Array(begin..<(begin + UInt64(sequences.count))))
     }
 
     @Test func reloadIsAllOrNothing() throws {

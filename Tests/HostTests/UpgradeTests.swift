@@ -38,6 +38,13 @@ import Wire
         let counter = try rig.waitFor("counter", .running)
         let sleeper = try rig.waitFor("sleeper", .running)
         let pid = try rig.status().supervisor.pid
+        let log = "\(rig.path)/run/logs/counter.log"
+        func written() -> [Int] {
+            ((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").split(separator: "\n").compactMap { line in
+                line.range(of: " out line ").flatMap { Int(line[$0.upperBound...]) }
+            }
+        }
+        try rig.wait("it writes") { !written().isEmpty }
         for round in 1...3 {
             try replace(program, by: try Binaries.path(of: "supervisor"))
             let started = try rig.status().supervisor.startedAt
@@ -63,10 +70,7 @@ import Wire
         #expect(again.lastExit?.signal == "SIGKILL")
         #expect(try rig.stop() == 0)
         #expect(rig.survivors().isEmpty)
-        let log = try String(contentsOfFile: "\(rig.path)/run/logs/counter.log", encoding: .utf8)
-        let numbers = log.split(separator: "\n").compactMap { line -> Int? in
-            line.range(of: " out line ").flatMap { Int(line[$0.upperBound...]) }
-        }
+        let numbers = written()
         #expect(numbers == Array(1...(numbers.last ?? 1)), "every line once, in order")
     }
 
