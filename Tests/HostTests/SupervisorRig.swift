@@ -150,6 +150,14 @@ final class SupervisorRig {
         return try client!.call(command)
     }
 
+    /// Asks by the rig's own connection, and waits for no answer.
+    func ask(_ command: ControlCommand) throws {
+        try connect()
+        let line = client!
+        line.send(ControlRequest(id: .integer(0), command: command).line)
+        try wait("the supervisor reads it") { line.isRead }
+    }
+
     func status() throws -> StatusReport {
         guard case .result(_, let value) = try call(.status) else { throw Timeout() }
         return try value.decoded(as: StatusReport.self)
