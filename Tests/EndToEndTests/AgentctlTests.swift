@@ -44,9 +44,12 @@ extension EndToEnd {
         func looking() throws {
             try withMarket { run in
                 try run.settled()
-                let logs = try run.ctl("logs", "MarketFeed", "-n", "50")
-                #expect(logs.exit == .code(0))
-                #expect(!logs.output.isEmpty)
+                // Its readiness may be heard of before its first line.
+                try eventually("its log is told", detail: { run.story }) {
+                    let logs = try run.ctl("logs", "MarketFeed", "-n", "50")
+                    #expect(logs.exit == .code(0))
+                    return logs.output.isEmpty ? nil : true
+                }
 
                 let events = try run.events()
                 #expect(events.map(\.sequence) == Array(1...UInt64(events.count)), "numbered without a gap")
@@ -152,7 +155,7 @@ extension EndToEnd {
                 pid, terminal = pty.fork()
                 if pid == 0:
                     os.execv(sys.argv[1], [sys.argv[1], "top", "-i", "0.1", "--socket", sys.argv[2]])
-                seen, end, keys = b"", time.time() + 20, [b"m", b"q"]
+                seen, end, keys = b"", time.time() + 90, [b"m", b"q"]
                 while time.time() < end:
                     if select.select([terminal], [], [], 0.1)[0]:
                         try: data = os.read(terminal, 65536)

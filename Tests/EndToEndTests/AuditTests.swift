@@ -61,7 +61,7 @@ extension EndToEnd {
                 try place.adopt()
                 try place.configure(WholeLoop.simulation)
                 try place.write("texts.jsonl", WholeLoop.texts)
-                let outcome = try place.withSupervisor("--until-idle") { try $0.finish(within: 90) }
+                let outcome = try place.withSupervisor("--until-idle") { try $0.finish(within: 300) }
                 try #require(outcome.exit == .code(0), "\(outcome.output)\n\(outcome.error)")
                 let summary = try Summary.read(place)
 

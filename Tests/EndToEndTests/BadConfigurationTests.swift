@@ -136,7 +136,7 @@ extension EndToEnd {
                 try place.configure(fault.configuration)
                 for arguments in [["--check"], []] {
                     let outcome = try Program.run(
-                        Programs.supervisor, ["--config", place.configurationFile] + arguments, within: 20)
+                        Programs.supervisor, ["--config", place.configurationFile] + arguments)
                     #expect(outcome.exit == .code(78), "\(outcome)")
                     let lines = outcome.error.split(separator: "\n")
                     let line = lines.first { line in fault.words.allSatisfy { line.contains($0) } }

@@ -54,7 +54,7 @@ extension EndToEnd {
                     try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true)
                 }
                 let outcome = try place.withSupervisor("--until-idle", environment: ["FEED": file]) {
-                    try $0.finish(within: 60)
+                    try $0.finish(within: 300)
                 }
                 #expect(outcome.exit == .code(1), "\(outcome)")
                 #expect(outcome.error.contains("MarketFeed"), "\(outcome.error)")
@@ -67,7 +67,7 @@ extension EndToEnd {
         private static func replay(_ file: String, in place: Place) throws -> String {
             try place.adopt("MarketFeed", "AlphaScanner")
             let outcome = try place.withSupervisor("--until-idle", environment: ["FEED": file]) {
-                try $0.finish(within: 60)
+                try $0.finish(within: 300)
             }
             #expect(outcome.exit == .code(0), "\(outcome)")
             let summary = try Summary.read(place)

@@ -83,7 +83,7 @@ extension EndToEnd {
         ) throws {
             let line = "order '\(order)' refused: \(reason)"
             do {
-                _ = try eventually("", within: 15) { run.log(of: "PaperVenue").contains(line) ? true : nil }
+                _ = try eventually("") { run.log(of: "PaperVenue").contains(line) ? true : nil }
             } catch {
                 Issue.record("no line: \(line)\n\(run.log(of: "PaperVenue").suffix(4_000))", sourceLocation: location)
             }

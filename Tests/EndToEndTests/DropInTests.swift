@@ -140,7 +140,9 @@ extension EndToEnd {
                     let snake = try run.agent("Snake", is: .running)
                     #expect(snake.statusText == "counting snakes")
                     #expect(snake.limits.contains { $0.resource == "files" && $0.enforced == "64" })
-                    #expect(run.log(of: "Snake").contains(#"setting {"length":7}"#), "\(run.log(of: "Snake"))")
+                    try eventually("its settings are in its log", detail: { run.log(of: "Snake") }) {
+                        run.log(of: "Snake").contains(#"setting {"length":7}"#) ? true : nil
+                    }
                     kill(try #require(snake.pid), SIGKILL)
                     try run.agent("Snake", "is back") { $0.state == .running && $0.incarnation == 2 }
                     try run.stop()

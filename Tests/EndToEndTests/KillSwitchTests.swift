@@ -89,7 +89,7 @@ extension EndToEnd {
         @Test("once a halt is acknowledged no order leaves; only a named person with a reason lets trade again")
         func haltAndResume() throws {
             try Self.withFleet { place, run in
-                let halt = try run.ctl("halt", "--reason", "fat finger", "--by", "Ada")
+                let halt = try run.ctl("halt", "--wait", "60", "--reason", "fat finger", "--by", "Ada")
                 #expect(halt.exit == .code(0), "\(halt.error)")
                 #expect(halt.output.contains("RiskSentinel is HALTED; confirmed by LiquidityFlow, PaperVenue"))
                 let atHalt = try Self.sent(Self.orders, run)
@@ -102,7 +102,7 @@ extension EndToEnd {
                 #expect(table.contains("trading HALTED since") && table.contains("by Ada: fat finger"), "\(table)")
 
                 // Twice is once.
-                let again = try run.ctl("halt", "--reason", "to be sure")
+                let again = try run.ctl("halt", "--wait", "60", "--reason", "to be sure")
                 #expect(again.exit == .code(0), "\(again.error)")
 
                 for arguments in [["resume"], ["resume", "--reason", "x"], ["resume", "--by", "Ada"]] {
@@ -115,12 +115,14 @@ extension EndToEnd {
                 try Self.expectHalted(run, since: atHalt)
 
                 // Stricter, and a halt does not take that back.
-                let cancel = try run.ctl("trading", "cancel-only", "--reason", "venue trouble")
+                let cancel = try run.ctl("trading", "cancel-only", "--wait", "60", "--reason", "venue trouble")
                 #expect(cancel.exit == .code(0) && cancel.output.contains("CANCEL_ONLY"), "\(cancel)")
-                #expect(try run.ctl("halt", "--reason", "again").output.contains("RiskSentinel is CANCEL_ONLY"))
+                #expect(
+                    try run.ctl("halt", "--wait", "60", "--reason", "again").output.contains(
+                        "RiskSentinel is CANCEL_ONLY"))
                 try Self.expectHalted(run, since: atHalt)
 
-                let resume = try run.ctl("resume", "--reason", "checked with the venue", "--by", "Ada")
+                let resume = try run.ctl("resume", "--wait", "60", "--reason", "checked with the venue", "--by", "Ada")
                 #expect(resume.exit == .code(0) && resume.output.contains("RiskSentinel is ACTIVE"), "\(resume)")
                 try Self.expectTrading(run)
                 #expect(try Self.trading(run).state == "ACTIVE")
@@ -142,7 +144,7 @@ extension EndToEnd {
             "a halt outlives kill -9 of everybody who holds it, and of the supervisor, right after it was acknowledged")
         func halted() throws {
             try Self.withFleet { place, run in
-                #expect(try run.ctl("halt", "--reason", "storm").exit == .code(0))
+                #expect(try run.ctl("halt", "--wait", "60", "--reason", "storm").exit == .code(0))
                 let atHalt = try Self.sent(Self.orders, run)
                 for victim in ["RiskSentinel", "LiquidityFlow", "PaperVenue"] {
                     let old = try run.agent(victim, is: .running)
@@ -156,7 +158,7 @@ extension EndToEnd {
                     try Self.expectHalted(run, since: atHalt)
                 }
                 let pids = try #require(try run.status()).agents.compactMap(\.pid)
-                #expect(try run.ctl("halt", "--reason", "storm").exit == .code(0))
+                #expect(try run.ctl("halt", "--wait", "60", "--reason", "storm").exit == .code(0))
                 run.program.kill()
                 try place.withSupervisor { second in
                     let report = try second.settled()
@@ -179,7 +181,8 @@ extension EndToEnd {
                         }
                         #expect(status.state == "HALTED" && status.reason == "storm")
                         try Self.expectHalted(third, since: atHalt)
-                        #expect(try third.ctl("resume", "--reason", "over", "--by", "Ada").exit == .code(0))
+                        #expect(
+                            try third.ctl("resume", "--wait", "60", "--reason", "over", "--by", "Ada").exit == .code(0))
                         try Self.expectTrading(third)
                         try third.stop()
                     }
@@ -196,7 +199,7 @@ extension EndToEnd {
                 let unheard = try run.ctl("halt", "--reason", "while down", "--wait", "0.2")
                 #expect(unheard.exit == .code(1), "\(unheard)")
                 #expect(unheard.error.contains("not applied by RiskSentinel (stopped)"), "\(unheard.error)")
-                let refused = try run.ctl("resume", "--reason", "x", "--by", "Ada")
+                let refused = try run.ctl("resume", "--wait", "60", "--reason", "x", "--by", "Ada")
                 #expect(refused.exit == .code(1) && refused.error.contains("start it first"), "\(refused)")
                 #expect(try run.ctl("status").output.contains("1 commands wait for RiskSentinel"))
                 // The supervisor that took it may die before anybody has heard of it.
@@ -210,7 +213,8 @@ extension EndToEnd {
                         return status.isCurrent && status.state == "HALTED" && status.waiting == 0 ? true : nil
                     }
                     try Self.expectHalted(second)
-                    #expect(try second.ctl("resume", "--reason", "back", "--by", "Ada").exit == .code(0))
+                    #expect(
+                        try second.ctl("resume", "--wait", "60", "--reason", "back", "--by", "Ada").exit == .code(0))
                     try Self.expectTrading(second)
 
                     // Hung: its watchdog replaces it, and the successor applies what waits.
@@ -219,12 +223,13 @@ extension EndToEnd {
                     let halt = try second.ctl("halt", "--reason", "while hung", "--wait", "60", within: 70)
                     #expect(halt.exit == .code(0) && halt.output.contains("RiskSentinel is HALTED"), "\(halt)")
                     try Self.expectHalted(second)
-                    #expect(try second.ctl("resume", "--reason", "back", "--by", "Ada").exit == .code(0))
+                    #expect(
+                        try second.ctl("resume", "--wait", "60", "--reason", "back", "--by", "Ada").exit == .code(0))
                     try Self.expectTrading(second)
 
                     // A consumer that is down is named; the gate and the others hold.
                     #expect(try second.ctl("stop", "PaperVenue").exit == .code(0))
-                    let partial = try second.ctl("halt", "--reason", "no venue", "--wait", "0.5")
+                    let partial = try second.ctl("halt", "--reason", "no venue", "--wait", "5")
                     #expect(partial.exit == .code(1), "\(partial)")
                     #expect(partial.error.contains("not confirmed by PaperVenue (stopped)"), "\(partial.error)")
                     #expect(try second.ctl("status").output.contains("not confirmed by PaperVenue"))
@@ -233,7 +238,7 @@ extension EndToEnd {
                     try eventually("it has confirmed", detail: { second.story }) {
                         try Self.trading(second).unconfirmed.isEmpty ? true : nil
                     }
-                    let whole = try second.ctl("halt", "--reason", "no venue")
+                    let whole = try second.ctl("halt", "--wait", "60", "--reason", "no venue")
                     #expect(whole.exit == .code(0) && whole.output.contains("LiquidityFlow, PaperVenue"), "\(whole)")
                     try second.stop()
                 }
@@ -272,7 +277,8 @@ extension EndToEnd {
                     try eventually("cancels pass after \(command)", detail: { run.story }) {
                         try Self.expectTrading(run)
                         let before = monotonicSeconds()
-                        #expect(try place.agentctl(command + ["--reason", "cancels pass"]).exit == .code(0))
+                        #expect(
+                            try place.agentctl(command + ["--wait", "60", "--reason", "cancels pass"]).exit == .code(0))
                         let start = isAtOnce ? before : monotonicSeconds()
                         let atHalt = try Self.sent(Self.orders, run)
                         try Self.expectHalted(run, since: atHalt)
@@ -281,7 +287,8 @@ extension EndToEnd {
                         while try monotonicSeconds() < end && Self.cancels(place, after: start) == 0 { usleep(20_000) }
                         let passed = try Self.cancels(place, after: start)
                         try Self.expectHalted(run, since: atHalt)
-                        #expect(try run.ctl("resume", "--reason", "go on", "--by", "Ada").exit == .code(0))
+                        #expect(
+                            try run.ctl("resume", "--wait", "60", "--reason", "go on", "--by", "Ada").exit == .code(0))
                         return passed > 0 ? true : nil
                     }
                 }
@@ -297,9 +304,10 @@ extension EndToEnd {
         @Test("reducing lets only those orders pass that close a position")
         func reducing() throws {
             try Self.withFleet { place, run in
-                let refused = try run.ctl("trading", "reducing", "--reason", "winding down")
+                let refused = try run.ctl("trading", "reducing", "--wait", "60", "--reason", "winding down")
                 #expect(refused.exit == .code(2) && refused.error.contains("a name is missing"))
-                let reduce = try run.ctl("trading", "reducing", "--reason", "winding down", "--by", "Ada")
+                let reduce = try run.ctl(
+                    "trading", "reducing", "--wait", "60", "--reason", "winding down", "--by", "Ada")
                 #expect(reduce.exit == .code(0) && reduce.output.contains("REDUCING"), "\(reduce)")
                 #expect(try Self.trading(run).state == "REDUCING")
                 try run.stop()
@@ -318,15 +326,16 @@ extension EndToEnd {
                 try place.withSupervisor { run in
                     _ = try run.settled()
                     try Self.expectTrading(run)
-                    let halt = try run.ctl("halt", "--reason", "full disk")
+                    let halt = try run.ctl("halt", "--wait", "60", "--reason", "full disk")
                     #expect(halt.exit == .code(0) && halt.output.contains("NOT RECORDED"), "\(halt)")
                     try Self.expectHalted(run)
-                    let resume = try run.ctl("resume", "--reason", "x", "--by", "Ada")
+                    let resume = try run.ctl("resume", "--wait", "60", "--reason", "x", "--by", "Ada")
                     #expect(resume.exit == .code(1), "\(resume)")
                     #expect(resume.error.contains("without a record nothing is let through"), "\(resume.error)")
                     try Self.expectHalted(run)
                     try place.remove("run/operator")
-                    #expect(try run.ctl("resume", "--reason", "made room", "--by", "Ada").exit == .code(0))
+                    #expect(
+                        try run.ctl("resume", "--wait", "60", "--reason", "made room", "--by", "Ada").exit == .code(0))
                     try Self.expectTrading(run)
                     #expect(try Self.record(place) == ["HALTED -: full disk", "ACTIVE Ada: made room"])
                     try run.stop()
@@ -341,7 +350,7 @@ extension EndToEnd {
                 try place.configure("{}")
                 try place.withSupervisor { run in
                     _ = try run.settled()
-                    let halt = try run.ctl("halt", "--reason", "x")
+                    let halt = try run.ctl("halt", "--wait", "60", "--reason", "x")
                     #expect(halt.exit == .code(1) && halt.error.contains("no agent of role risk"), "\(halt)")
                     #expect(halt.error.contains("nothing has changed"))
                     #expect(try #require(try run.status()).trading == [])

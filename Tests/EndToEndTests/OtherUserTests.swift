@@ -45,7 +45,7 @@ extension EndToEnd {
                     let first = try run.agent("PaperVenue", is: .running)
                     let mine = first.limits.first { $0.resource == "user" }
                     #expect(mine?.enforced == user, "\(first.limits)")
-                    return try run.finish(within: 90)
+                    return try run.finish(within: 300)
                 }
                 try #require(outcome.exit == .code(0), "\(outcome.output)\n\(outcome.error)")
                 let summary = try Summary.read(place)

@@ -17,7 +17,8 @@ extension EndToEnd {
                     try run.settled()
                     let graph = try run.graph()
                     let follower = try Program(
-                        Programs.agentctl, ["events", "-f", "-n", "2000", "--json", "--socket", place.socket],
+                        Programs.agentctl,
+                        ["events", "-f", "-n", "2000", "--json", "--wait", "0", "--socket", place.socket],
                         in: place.path, name: "events")
                     try eventually("the follower follows") { follower.output.isEmpty ? nil : true }
                     let outcome = try run.stop(signal)

@@ -57,7 +57,7 @@ extension EndToEnd {
                     { "agents": {
                         "MarketFeed": { "deadManSeconds": 0.5, "settings": { "pace": "1x" } },
                         "AlphaScanner": { "onSupervisorLoss": "stop" },
-                        "TextFeed": { "settings": { "pace": "1x" } } } }
+                        "TextFeed": { "deadManSeconds": 600, "settings": { "pace": "1x" } } } }
                     """)
                 try place.withSupervisor { run in
                     let pids = Dictionary(

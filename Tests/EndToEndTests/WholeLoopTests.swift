@@ -11,7 +11,7 @@ extension EndToEnd {
                 try place.adopt()
                 try place.configure(Self.simulation)
                 try place.write("texts.jsonl", Self.texts)
-                let outcome = try place.withSupervisor("--until-idle") { try $0.finish(within: 90) }
+                let outcome = try place.withSupervisor("--until-idle") { try $0.finish(within: 300) }
                 try #require(outcome.exit == .code(0), "\(outcome.output)\n\(outcome.error)")
 
                 let summary = try Summary.read(place)
@@ -42,7 +42,7 @@ extension EndToEnd {
                 try place.adopt()
                 let outcome = try place.withSupervisor(
                     "--until-idle", environment: ["FEED": Programs.bitcoinRecording, "PACE": "max"]
-                ) { try $0.finish(within: 120) }
+                ) { try $0.finish(within: 300) }
                 try #require(outcome.exit == .code(0), "\(outcome.output)\n\(outcome.error)")
 
                 let summary = try Summary.read(place)

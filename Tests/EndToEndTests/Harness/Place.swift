@@ -55,19 +55,24 @@ final class Place {
     /// Writes `agents/NAME/agent.json`.
     func add(_ name: String, _ manifest: String) throws { try write("agents/\(name)/agent.json", manifest) }
 
+    /// Time for a start that no machine needs.
+    private static let patientStart = #""start": { "timeoutSeconds": 120 }"#
+
     /// An agent with a fault (`Tests/Fixtures/misbehave`); `more` is added to its manifest.
-    func addFaulty(_ name: String, _ fault: String, _ more: String = "", watchdog seconds: Double = 2) throws {
+    func addFaulty(_ name: String, _ fault: String, _ more: String = "", watchdog seconds: Double = 60) throws {
         let arguments = fault.split(separator: " ").map { "\"\($0)\"" }.joined(separator: ", ")
+        let start = more.contains("\"start\"") ? "" : ", " + Self.patientStart
         try add(
             name,
             """
             { "executable": "misbehave", "arguments": [\(arguments)], "readiness": "notify",
-              "watchdogSeconds": \(seconds)\(more.isEmpty ? "" : ", " + more) }
+              "watchdogSeconds": \(seconds)\(start)\(more.isEmpty ? "" : ", " + more) }
             """)
     }
 
-    /// Copies agents of the repository: manifests and data, no sources. All of them if none is named.
-    func adopt(_ names: String...) throws {
+    /// Copies agents of the repository: manifests and data, no sources. All of them if none is named. They get more time to
+    /// start, to ping and to stop than they ship with: on a busy machine nobody is to be restarted who did no wrong.
+    func adopt(_ names: String..., asShipped: Bool = false) throws {
         let from = "\(Programs.repository)/agents"
         let files = FileManager.default
         for name in names.isEmpty ? try files.contentsOfDirectory(atPath: from) : names {
@@ -76,18 +81,34 @@ final class Place {
             where ![".swift", ".py", ".md"].contains(where: file.hasSuffix) {
                 try files.copyItem(atPath: "\(from)/\(name)/\(file)", toPath: "\(agents)/\(name)/\(file)")
             }
+            if !asShipped { try makePatient("agents/\(name)/agent.json") }
         }
+    }
+
+    private func makePatient(_ manifest: String) throws {
+        let shipped = text(manifest)
+        var patient = shipped.replacingOccurrences(
+            of: "\"watchdogSeconds\": 2,", with: "\"watchdogSeconds\": 15, \(Self.patientStart),")
+        guard patient != shipped else { throw Program.Failed(description: "\(manifest): another watchdogSeconds") }
+        let stop = "\"timeoutSeconds\": 60"
+        if patient.contains("\"stop\"") {
+            patient = patient.replacingOccurrences(of: "\"timeoutSeconds\": 5 }", with: stop + " }")
+        } else {
+            patient = patient.replacingOccurrences(
+                of: Self.patientStart, with: "\(Self.patientStart), \"stop\": { \(stop) }")
+        }
+        try write(manifest, patient)
     }
 
     // MARK: Programs
 
-    func agentctl(_ arguments: [String], within seconds: Double = 30) throws -> Program.Outcome {
+    func agentctl(_ arguments: [String], within seconds: Double = patienceSeconds) throws -> Program.Outcome {
         try Program.run(Programs.agentctl, arguments + ["--socket", socket], within: seconds)
     }
 
     func supervise(_ arguments: String..., environment: [String: String] = [:]) throws -> Program.Outcome {
         try Program.run(
-            Programs.supervisor, ["--config", configurationFile] + arguments, environment: environment, within: 120)
+            Programs.supervisor, ["--config", configurationFile] + arguments, environment: environment)
     }
 
     /// A supervisor that lives as long as `body`, and after which nothing of it is left.

@@ -77,7 +77,8 @@ final class Program {
 
     /// Runs a program to its end.
     static func run(
-        _ path: String, _ arguments: [String], environment: [String: String] = [:], within seconds: Double = 30
+        _ path: String, _ arguments: [String], environment: [String: String] = [:],
+        within seconds: Double = patienceSeconds
     ) throws -> Outcome {
         let program = try Program(path, arguments, environment: environment)
         return try program.outcome(within: seconds)
@@ -95,7 +96,7 @@ final class Program {
         return true
     }
 
-    func outcome(within seconds: Double = 30) throws -> Outcome {
+    func outcome(within seconds: Double = patienceSeconds) throws -> Outcome {
         let exit = try eventually(
             "\(name) ends", within: seconds, detail: { "\(output)\n\(error)" }, { hasEnded ? self.exit : nil })
         return Outcome(exit: exit, output: output, error: error)
@@ -108,7 +109,7 @@ final class Program {
     /// At once, and waits for it.
     func kill() {
         signal(SIGKILL)
-        _ = try? eventually("\(name) is dead", within: 5) { hasEnded ? true : nil }
+        _ = try? eventually("\(name) is dead", within: 60) { hasEnded ? true : nil }
     }
 
     private static func text(_ file: String) -> String {

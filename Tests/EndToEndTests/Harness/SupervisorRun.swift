@@ -19,7 +19,7 @@ final class SupervisorRun {
     // MARK: Looking
 
     @discardableResult
-    func ctl(_ arguments: String..., within seconds: Double = 30) throws -> Program.Outcome {
+    func ctl(_ arguments: String..., within seconds: Double = patienceSeconds) throws -> Program.Outcome {
         try place.agentctl(arguments, within: seconds)
     }
 
@@ -78,9 +78,11 @@ final class SupervisorRun {
         return try Self.events(in: outcome.output)
     }
 
-    /// One JSON object a line, as `agentctl events --json` prints them.
+    /// One JSON object a line, as `agentctl events --json` prints them. Whole lines: the last may be read while it is written.
     static func events(in text: String) throws -> [EventRecord] {
-        try text.split(separator: "\n").map { try JSONDecoder().decode(EventRecord.self, from: Data($0.utf8)) }
+        try text[..<(text.lastIndex(of: "\n") ?? text.startIndex)].split(separator: "\n").map {
+            try JSONDecoder().decode(EventRecord.self, from: Data($0.utf8))
+        }
     }
 
     func log(of agent: String) -> String { place.text("run/logs/\(agent).log") }
@@ -124,7 +126,7 @@ final class SupervisorRun {
     func end() {
         if !program.hasEnded {
             program.signal(SIGTERM)
-            _ = try? program.outcome(within: 15)
+            _ = try? program.outcome(within: 60)
         }
         program.kill()
         for pid in Processes.ofRun(place.run) { kill(pid, SIGKILL) }

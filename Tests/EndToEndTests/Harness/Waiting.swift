@@ -10,7 +10,7 @@ struct TimedOut: Error, CustomStringConvertible {
 }
 
 /// Long enough for a debug build on a loaded machine; a test that passes never waits for it.
-let patienceSeconds = 30.0
+let patienceSeconds = 120.0
 
 /// Asks until `body` gives a value.
 /// - Parameter detail: What to show when it never does.

@@ -6,7 +6,7 @@ import Wire
 /// The real processes of the order path, with `kill -9`, SIGSTOP and woken zombies among them, the supervisor included.
 final class OrderStorm {
     /// Without any progress for so long, something is stuck.
-    static let patienceSeconds = 60.0
+    static let patienceSeconds = 180.0
     /// How often the journals are read and progress is looked at.
     static let lookMicroseconds: useconds_t = 20_000
     static let reportSeconds = 10.0
@@ -17,7 +17,7 @@ final class OrderStorm {
 
     /// How often the supervisor is asked about replacements of zombies, and how long one may take.
     static let statusSeconds = 0.2
-    static let replacementSeconds = 60.0
+    static let replacementSeconds = 180.0
 
     private struct Sleeper {
         let zombie: Zombie
@@ -50,7 +50,7 @@ final class OrderStorm {
         self.plan = plan
         random = SplitMix64(seed: plan.seed)
         ledger = StormLedger(place, seed: plan.seed &+ 1)
-        for agent in StormFleet.shipped { try place.adopt(agent) }
+        for agent in StormFleet.shipped { try place.adopt(agent, asShipped: true) }
         try place.add("StormAlpha", StormFleet.alpha)
         try place.configure(StormFleet.configuration(proposals: plan.proposals))
         books = StormBooks(run: place.run)

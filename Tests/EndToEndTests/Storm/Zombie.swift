@@ -17,8 +17,8 @@ final class Zombie {
 
     static var canBeMade: Bool { geteuid() == 0 }
     /// Bounds of what is waited for.
-    static let stopSeconds = 10.0
-    static let endSeconds = 20.0
+    static let stopSeconds = 60.0
+    static let endSeconds = 60.0
 
     /// Stops the process and hides it; `killSupervisor` is called in between: stopped for long it would be noticed, hidden
     /// too early it would be missed. nil when there is no such process now.

@@ -108,8 +108,8 @@ static void hold(void) {
 // Longer than the time it is given each time, so that only what it asks for keeps it alive.
 static void ask_for_time(void) {
     for (int turn = 0; turn < 3; turn++) {
-        notify("EXTEND_TIMEOUT_USEC=2000000");
-        usleep(200000);
+        notify("EXTEND_TIMEOUT_USEC=60000000");
+        usleep(800000);
     }
 }
 
