@@ -222,21 +222,22 @@ struct DropInTests {
 
     @Test func thoseThatAreRemovedTogetherStopProducersFirst() throws {
         // Long enough that both removals are one look.
-        let rig = try rig(#""watch": { "settleMs": 2000 }"#)
+        let rig = try SupervisorRig(#""watch": { "settleMs": 2000 }"#)
+        try rig.agent("Well", SupervisorRig.sleeper)
         try rig.agent(
             "Source", SupervisorRig.sleeper,
             manifest: #""outputs": { "items": { "type": "TextItem", "delivery": "queue" } }"#)
         try rig.agent(
             "Sink", SupervisorRig.sleeper,
             manifest: #""inputs": { "in": { "type": "TextItem", "delivery": "queue", "from": "Source.items" } }"#)
-        try wait(rig, "Source", .running)
-        try wait(rig, "Sink", .running)
+        // There from the start: one that comes to a running one has it started anew, for a queue's ends know each other from birth.
+        try rig.start()
+        for name in ["Well", "Source", "Sink"] { try wait(rig, name, .running) }
         for name in ["Sink", "Source"] { try FileManager.default.removeItem(atPath: "\(rig.path)/agents/\(name)") }
         try wait(rig, "Source", nil)
         try wait(rig, "Sink", nil)
         let stops = try rig.call(.events(after: nil, count: 2_000, follow: false)).report(EventsReport.self).events
             .filter { $0.kind == "exit" || $0.to == .stopping }.map { "\($0.agent ?? "") \($0.kind)" }
-        // The first of the two to come was started anew when the other came: a queue's ends know each other from birth.
         #expect(stops.suffix(4) == ["Source state", "Source exit", "Sink state", "Sink exit"])
         try undisturbed(rig)
     }

@@ -184,7 +184,10 @@ import Wire
             var pauses = 0
             let answer = check.run { _ in
                 pauses += 1
-                if pauses == 3 { writer.close() }
+                guard pauses == 3 else { return }
+                writer.close()
+                // What other tests start holds it for a moment, from fork to exec.
+                do { try waitUntilNobodyWrites(program) } catch { Issue.record(error) }
             }
             #expect(answer == nil && pauses == 3)
         }
