@@ -49,9 +49,11 @@ struct DropIns {
 
 extension Wire.FleetPlan {
     /// A plan and what it was read from.
-    static func load(_ options: Supervisor.Options, from record: ConfigurationRecord) -> Result<
-        Self, ConfigurationErrors
-    > {
-        load(configurationFile: options.configurationFile, programDirectory: options.programDirectory, from: record)
+    static func load(
+        _ options: Supervisor.Options, from record: ConfigurationRecord, knowing known: Set<String> = []
+    ) -> Result<Self, ConfigurationErrors> {
+        load(
+            configurationFile: options.configurationFile, programDirectory: options.programDirectory, from: record,
+            isKnown: known.contains)
     }
 }

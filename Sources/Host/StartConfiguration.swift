@@ -62,7 +62,10 @@ public struct StartConfiguration {
     /// nil: it is another run directory's.
     private static func inForce(_ kept: KeptConfiguration, _ run: String, _ programDirectory: String) throws -> Self? {
         let record = ConfigurationRecord(kept.content, over: HostConfigurationSource(), in: kept.agentsDirectory)
-        switch Wire.FleetPlan.load(configurationFile: kept.file, programDirectory: programDirectory, from: record) {
+        // It was in force: whatever it says of agents that are not there was judged when it came to be.
+        switch Wire.FleetPlan.load(
+            configurationFile: kept.file, programDirectory: programDirectory, from: record, isKnown: { _ in true })
+        {
         case .failure(let errors): throw Unusable(errors.errors[0].description)
         case .success(let plan):
             guard isSame(plan.configuration.runDirectory, run) else { return nil }

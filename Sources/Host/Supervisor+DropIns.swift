@@ -245,7 +245,7 @@ extension Supervisor {
                 || !fleet.untried(in: accepted.spec, sparing: accepted.spared).isEmpty
         else {
             dropIns.record = accepted.record
-            plan.overlooked = accepted.plan.overlooked
+            (plan.overlooked, plan.leftovers) = (accepted.plan.overlooked, accepted.plan.leftovers)
             return keepConfiguration(accepted)
         }
         take(accepted, CommandTable.Pending(verb: "reload", client: nil, requestID: nil, agents: []))
@@ -258,7 +258,8 @@ extension Supervisor {
     private func loadChecked(_ wanted: Set<String>) -> Result<Candidate, Reason> {
         let record = ConfigurationRecord(
             holding: dropIns.record, butFresh: wanted, in: plan.configuration.agentsDirectory)
-        switch Wire.FleetPlan.load(options, from: record) {
+        // An agent that is removed leaves its entry in supervisor.json behind: that is no reason to keep it running.
+        switch Wire.FleetPlan.load(options, from: record, knowing: plan.known) {
         case .failure(let errors): return .failure(Reason(description: errors.errors[0].description))
         case .success(let next):
             if let error = PlanCheck.fleetErrors(next).first { return .failure(Reason(description: error)) }
@@ -276,8 +277,8 @@ extension Supervisor {
     // MARK: Shown
 
     /// Once for each that is new.
-    func tellOverlooked(since known: [OverlookedEntry]) {
-        for entry in plan.overlooked where !known.contains(entry) { tell(dropIn: entry.description) }
+    func tellNotes(since known: [String]) {
+        for note in plan.notes where !known.contains(note) { tell(dropIn: note) }
     }
 
     /// Entries that are no agents because they can't be: `failed`, with the reason. A change of one that is an agent is told in

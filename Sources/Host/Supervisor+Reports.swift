@@ -15,10 +15,10 @@ extension Supervisor {
             trading: trading.status(), notes: notes)
     }
 
-    /// What `status` says beside what it says of each agent: a configuration that is not followed, entries that are overlooked.
+    /// What `status` says beside what it says of each agent: a configuration that is not followed, entries that are overlooked, or for nobody.
     private var notes: [String]? {
         let isFollowed = dropIns.note == nil || dropIns.record.isUnchanged(options.configurationFile)
-        let notes = (isFollowed ? [] : [dropIns.note!]) + plan.overlooked.map(\.description)
+        let notes = (isFollowed ? [] : [dropIns.note!]) + plan.notes
         return notes.isEmpty ? nil : notes
     }
 

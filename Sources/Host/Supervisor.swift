@@ -46,7 +46,7 @@ public final class Supervisor {
     public var hooks = Hooks()
     /// The configuration in force.
     public internal(set) var plan: Wire.FleetPlan {
-        didSet { tellOverlooked(since: oldValue.overlooked) }
+        didSet { tellNotes(since: oldValue.notes) }
     }
 
     let options: Options
@@ -210,7 +210,7 @@ public final class Supervisor {
         trading.begin()
         launcher.warmUp()
         beginWatching()
-        tellOverlooked(since: [])
+        tellNotes(since: [])
         submit(.boot)
         if adopted > 0 { lookAtEverything() }
         watchRunDirectory()

@@ -77,7 +77,7 @@ import Wire
         guard let plan = read, fatal.isEmpty else {
             throw fail(PlanCheck.errors(read, fatal: fatal, found: found), Self.configurationExit)
         }
-        for entry in plan.overlooked { print("note: \(entry.description.visible)") }
+        for note in plan.notes { print("note: \(note.visible)") }
         let errors = PlanCheck.fleetErrors(plan) + PlanCheck.agentErrors(plan)
         guard errors.isEmpty else { throw fail(errors, Self.configurationExit) }
         print("\(file.visible): \(plan.agents.count) agents, \(plan.graph.edges.count) wires, no errors")

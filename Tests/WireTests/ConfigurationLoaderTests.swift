@@ -34,7 +34,6 @@ import Testing
         (#"{"defaults": {"name": "x"}}"#, "unknown key \"name\""),
         (#"{"defaults": {"limits": {"cpu": "half"}}}"#, "defaults.limits.cpu: a string stands where a number"),
         (#"{"agents": []}"#, "agents: a list stands where an object is expected"),
-        (#"{"agents": {"B": {}}}"#, "agents.B: there is no agent \"B\""),
         (#"{"agents": {"Alhpa": {}}}"#, "did you mean \"Alpha\"?"),
         (#"{"agents": {"Alhpa": {"enabled": false}}}"#, "did you mean \"Alpha\"?"),
         (#"{"agents": {"Alpha": {"limit": {}}}}"#, "did you mean \"limits\"?"),
@@ -54,6 +53,38 @@ import Testing
         #expect(disk.isFatal)
         #expect(disk.errors().contains { $0.contains(expected) }, "\(disk.errors())")
         #expect(disk.errors().count == 1, "\(disk.errors())")
+    }
+
+    @Test("what is said of an agent that is not there is told, and hinders nobody")
+    func leftovers() throws {
+        let text = #"{"agents": {"Beta": {"limits": {"files": 100}}, "Gone": {"enabled": false}, "Alpha": {}}}"#
+        let plan = try FakeDisk(text, agents: ["Alpha": run]).plan()
+        #expect(plan.leftovers.map(\.name) == ["Beta"] && plan.leftovers.first?.nearest == nil)
+        #expect(
+            plan.notes == [
+                "/qp/supervisor.json:1:13: agents.Beta: there is no agent \"Beta\", and what stands here is for nobody; "
+                    + "remove this entry, or add the agent to the agents directory"
+            ])
+        // Its mistakes are mistakes all the same.
+        let wrong = FakeDisk(#"{"agents": {"Beta": {"limit": {}}}}"#, agents: ["Alpha": run])
+        #expect(wrong.isFatal && wrong.errors().contains { $0.contains("did you mean \"limits\"?") })
+    }
+
+    @Test("an entry with nearly an agent's name is a slip, unless it was an agent's own")
+    func nearLeftovers() throws {
+        let disk = FakeDisk(#"{"agents": {"Alpha2": {"enabled": false}}}"#, agents: ["Alpha": run])
+        #expect(disk.isFatal)
+        func load(knowing known: Set<String>) -> FleetPlan? {
+            try? FleetPlan.load(
+                configurationFile: "/qp/supervisor.json", programDirectory: "/qp/bin", from: disk,
+                isKnown: known.contains
+            ).get()
+        }
+        #expect(load(knowing: ["Alpha"]) == nil)
+        let plan = try #require(load(knowing: ["Alpha", "Alpha2"]))
+        #expect(plan.leftovers.map(\.nearest) == ["Alpha"] && plan.notes.count == 1)
+        // The next look at the directory knows it still.
+        #expect(plan.known == ["Alpha", "Alpha2"])
     }
 
     @Test func settingsOfTheConfigurationAreToldWhereTheyStand() throws {

@@ -6,11 +6,13 @@ extension FleetPlan {
     /// - Parameters:
     ///   - configurationFile: absolute path of supervisor.json.
     ///   - programDirectory: absolute path of the folder that the supervisor's own binary is in.
+    ///   - isKnown: whether there was an agent of this name: what supervisor.json says of it is a left-over then, and no slip.
     public static func load(
-        configurationFile: String, programDirectory: String, from source: some ConfigurationSource
+        configurationFile: String, programDirectory: String, from source: some ConfigurationSource,
+        isKnown: (_ name: String) -> Bool = { _ in false }
     ) -> Result<FleetPlan, ConfigurationErrors> {
         let (plan, fatal, errors) = judge(
-            configurationFile: configurationFile, programDirectory: programDirectory, from: source)
+            configurationFile: configurationFile, programDirectory: programDirectory, from: source, isKnown: isKnown)
         guard let plan, fatal.isEmpty else { return .failure(ConfigurationErrors(fatal + errors)) }
         return .success(plan)
     }
@@ -20,10 +22,11 @@ extension FleetPlan {
     /// - Returns: `plan` is nil where nothing could be read; `fatal` are the errors that concern the whole, `errors` those of
     ///   single drop-ins.
     public static func judge(
-        configurationFile: String, programDirectory: String, from source: some ConfigurationSource
+        configurationFile: String, programDirectory: String, from source: some ConfigurationSource,
+        isKnown: (_ name: String) -> Bool = { _ in false }
     ) -> (plan: FleetPlan?, fatal: [ConfigurationError], errors: [ConfigurationError]) {
         var loader = ConfigurationLoader(file: configurationFile, programDirectory: programDirectory)
-        let plan = loader.load(from: source)
+        let plan = loader.load(from: source, isKnown: isKnown)
         return (plan, loader.fatal.errors, plan?.agentErrors ?? loader.drafts.flatMap(\.errors.errors))
     }
 }
@@ -72,6 +75,7 @@ struct ConfigurationLoader {
     var fatal = ErrorList()
     var drafts: [AgentDraft] = []
     private var overlooked: [OverlookedEntry] = []
+    private var leftovers: [LeftoverEntry] = []
 
     init(file: String, programDirectory: String) {
         self.file = file
@@ -79,7 +83,7 @@ struct ConfigurationLoader {
     }
 
     /// nil when nothing more can be said than the errors found so far.
-    mutating func load(from source: some ConfigurationSource) -> FleetPlan? {
+    mutating func load(from source: some ConfigurationSource, isKnown: (String) -> Bool) -> FleetPlan? {
         guard let root = parse(source), let reader = ObjectReader(root, known: Self.keys, &fatal) else { return nil }
         let base = Paths.directory(of: file)
         var configuration = SupervisorConfiguration(
@@ -101,7 +105,8 @@ struct ConfigurationLoader {
             addAgent(entry, in: configuration.agentsDirectory, defaults: defaults, overrides: overrides, source)
         }
         drafts.sort { $0.name < $1.name }
-        checkNames(overrides)
+        checkNames()
+        for override in overrides { findAgent(of: override, isKnown) }
 
         var resolver = WireResolver(drafts: drafts, file: file)
         let pipelineReader = PipelineReader(reader, agents: drafts.map(\.name), &fatal)
@@ -127,7 +132,7 @@ struct ConfigurationLoader {
         }
         return FleetPlan(
             configuration: configuration, agents: plans, graph: Graph(agents: agents, edges: resolver.edges),
-            overlooked: overlooked)
+            overlooked: overlooked, leftovers: leftovers)
     }
 
     // MARK: supervisor.json
@@ -194,7 +199,7 @@ struct ConfigurationLoader {
         }
     }
 
-    private mutating func checkNames(_ overrides: [JSONNode.Member]) {
+    private mutating func checkNames() {
         if drafts.count > Limits.maxAgents {
             fatal.add(
                 ConfigurationError(
@@ -206,20 +211,22 @@ struct ConfigurationLoader {
                 next.place("name"), "two agents are called \(next.name) (the other is \(one.node.place.file))",
                 "give one another \"name\"")
         }
+    }
+
+    /// What is only misspelt would let its agent trade on without it; what is of an agent that was removed must not keep that one
+    /// running, nor any other from starting.
+    private mutating func findAgent(of override: JSONNode.Member, _ isKnown: (String) -> Bool) {
         let names = drafts.map(\.name)
-        for override in overrides where !names.contains(override.key) {
-            // What was to be kept down may be gone; what is only misspelt would trade on.
-            if case .bool(false)? = override.node["enabled"]?.content,
-                NearestName.of(override.key, among: names) == nil
-            {
-                continue
-            }
-            fatal.add(
+        guard !names.contains(override.key) else { return }
+        let nearest = NearestName.of(override.key, among: names)
+        guard nearest == nil || isKnown(override.key) else {
+            return fatal.add(
                 override.keyPlace, "there is no agent \"\(override.key)\"",
-                NearestName.remedy(
-                    override.key, among: names,
-                    otherwise: "add it to the agents directory, or remove this entry"))
+                NearestName.remedy(override.key, among: names))
         }
+        // What was to be kept down and is gone needs no word.
+        if nearest == nil, case .bool(false)? = override.node["enabled"]?.content { return }
+        leftovers.append(LeftoverEntry(name: override.key, place: override.keyPlace, nearest: nearest))
     }
 
     // MARK: Drop-ins

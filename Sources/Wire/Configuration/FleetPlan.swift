@@ -6,6 +6,16 @@ public struct FleetPlan: Sendable {
     public var graph: Graph
     /// What in the agents directory looks as if it were meant to be an agent, by name.
     public var overlooked: [OverlookedEntry] = []
+    /// What supervisor.json says of agents that are not there, in its order.
+    public var leftovers: [LeftoverEntry] = []
+
+    /// What is to be told and stops nobody.
+    public var notes: [String] { overlooked.map(\.description) + leftovers.map(\.description) }
+
+    /// Names that were an agent's own in this configuration: an entry for one of them is no slip when its agent is gone.
+    public var known: Set<String> {
+        Set(agents.map(\.name)).union(leftovers.filter { $0.nearest != nil }.map(\.name))
+    }
 
     /// Errors that belong to single agents: at run time these agents are `failed` and the rest runs; `--check` lists
     /// them and ends with 78.
