@@ -275,12 +275,15 @@ final class CgroupTree {
         }
         // Written beside and renamed, so that a successor reads all of it or the one before.
         let temporary = "\(path).new"
-        guard (try? Data(lines.joined().utf8).write(to: URL(fileURLWithPath: temporary))) != nil else { return }
+        let bytes = Array(lines.joined().utf8)
+        guard let file = try? AgentFile.openOrCreate(temporary), ftruncate(file.raw, 0) == 0,
+            Glibc.write(file.raw, bytes, bytes.count) == bytes.count
+        else { return }
         rename(temporary, path)
     }
 
     private static func read(_ path: String) -> [Branch] {
-        (CgroupFile.text(path) ?? "").split(separator: "\n").compactMap { line in
+        String(decoding: AgentFile.read(path) ?? [], as: UTF8.self).split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ", maxSplits: 2).map(String.init)
             // Only what such a line can name is ever killed or removed.
             guard fields.count == 3, ["v1", "v2"].contains(fields[0]),

@@ -47,7 +47,7 @@ public final class RunDirectory {
     }
 
     private static func holder(_ lock: String) -> pid_t? {
-        let text = readSmallFile(lock).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let text = AgentFile.read(lock, isOurs: false).map { String(decoding: $0, as: UTF8.self) } ?? ""
         return text.split(separator: "\n").first.flatMap { pid_t($0) }
     }
 
