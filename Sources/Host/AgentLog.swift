@@ -27,7 +27,7 @@ final class AgentLog {
         let stream: LogLine.Stream
         let path: String
         let spoolPath: String
-        let reader: Descriptor
+        private(set) var reader: Descriptor
         /// Made at the first output.
         var spool: LogSpool?
         var splitter = LineSplitter()
@@ -41,6 +41,16 @@ final class AgentLog {
             self.stream = stream
             self.path = path
             self.spoolPath = spoolPath
+            reader = try Self.open(path)
+        }
+
+        /// After `source` was removed.
+        func renew() throws {
+            reader = try Self.open(path)
+            spool = nil
+        }
+
+        private static func open(_ path: String) throws -> Descriptor {
             if mkfifo(path, 0o600) == -1 {
                 guard errno == EEXIST else { throw PosixError("mkfifo", path) }
                 var info = stat()
@@ -51,7 +61,7 @@ final class AgentLog {
                 }
             }
             // Read and write: with a writer of our own the pipe never hangs up, and epoll never spins on it.
-            reader = try Descriptor.open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW)
+            return try Descriptor.open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW)
         }
     }
 
@@ -89,10 +99,27 @@ final class AgentLog {
             for channel in [output, error] { channel.spool?.confirm() }
         }
         for channel in [output, error] {
-            channel.source = try loop.add(channel.reader.raw, .readable) { [weak self, unowned channel] _ in
-                self?.drain(channel, atMost: Self.bytesPerTurn)
-            }
+            try listen(to: channel)
             if access(channel.spoolPath, F_OK) == 0 { resume(channel) }
+        }
+    }
+
+    private func listen(to channel: Channel) throws {
+        channel.source = try loop.add(channel.reader.raw, .readable) { [weak self, unowned channel] _ in
+            self?.drain(channel, atMost: Self.bytesPerTurn)
+        }
+    }
+
+    /// Makes pipes anew whose names are gone; only while the agent does not run.
+    func renewPipes() throws {
+        drainAll()
+        for channel in [output, error] {
+            if let source = channel.source { loop.remove(source) }
+            channel.source = nil
+            if let pause = channel.pause { loop.cancel(pause) }
+            channel.pause = nil
+            try channel.renew()
+            try listen(to: channel)
         }
     }
 

@@ -39,8 +39,8 @@ final class AgentRuntime {
     let id: AgentID
     let folder: String
     let log: AgentLog
-    let epoch: IncarnationFile
-    let life: LifeFile
+    var epoch: IncarnationFile
+    var life: LifeFile
     var plan: AgentPlan
     var wiring: Wiring { didSet { wiringText = wiring.json } }
     /// The same as every incarnation is given it.

@@ -94,6 +94,8 @@ public final class RunDirectory {
     /// The same, created when it is missing.
     func makeFolder(ofAgent name: String) throws -> String {
         let folder = folder(ofAgent: name)
+        // Somebody may have removed all that agents have.
+        if mkdir("\(path)/agents", 0o700) == -1, errno != EEXIST { throw PosixError("mkdir", "\(path)/agents") }
         try Self.makePrivate(folder)
         // Before anybody else gets access to the folder: whoever makes it, decides what is written where.
         try Self.makePrivate("\(folder)/\(DeathCertificate.folderName)")

@@ -79,16 +79,18 @@ extension Supervisor {
 
     /// Agents with a user of their own get at what they need; the run directory is closed to everybody else.
     private func letUsersIn() {
-        for agent in agents.values {
-            agent.accessTrouble = nil
-            guard limitSupport.mayChangeUser, let account = agent.account, account.uid != geteuid() else { continue }
-            do {
-                try RunAccess.grant(account, agent: agent.name, wiring: agent.wiring, in: runDirectory)
-            } catch {
-                agent.accessTrouble = "\(error)"
-                record(kind: "supervisor", agent: agent.name, message: "\(agent.name): \(error)")
-                console.line("\(agent.name): \(error)")
-            }
+        for agent in agents.values { letIn(agent) }
+    }
+
+    func letIn(_ agent: AgentRuntime) {
+        agent.accessTrouble = nil
+        guard limitSupport.mayChangeUser, let account = agent.account, account.uid != geteuid() else { return }
+        do {
+            try RunAccess.grant(account, agent: agent.name, wiring: agent.wiring, in: runDirectory)
+        } catch {
+            agent.accessTrouble = "\(error)"
+            record(kind: "supervisor", agent: agent.name, message: "\(agent.name): \(error)")
+            console.line("\(agent.name): \(error)")
         }
     }
 

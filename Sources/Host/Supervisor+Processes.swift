@@ -29,9 +29,13 @@ extension Supervisor {
         do {
             try agent.epoch.write(incarnation)
             try remember(agent)
-            doors = LaunchDoors(
-                birth: try agent.life.openForBirth(), writers: try agent.log.openWriters(),
-                network: try emptyNetwork(of: agent))
+            do {
+                doors = try launchDoors(of: agent)
+            } catch let error as PosixError where error.code == ENOENT {
+                // Somebody has removed its folder, or files in it.
+                try renewFolder(of: agent, incarnation)
+                doors = try launchDoors(of: agent)
+            }
         } catch {
             // Our own files and descriptors: no room, a disk that fails. The agent is not to blame, and it may pass.
             return failedToSpawn(agent, incarnation, transient: true, "\(error)")
@@ -56,6 +60,26 @@ extension Supervisor {
             writers.output.close()
             writers.error.close()
         }
+    }
+
+    private func launchDoors(of agent: AgentRuntime) throws -> LaunchDoors {
+        LaunchDoors(
+            birth: try agent.life.openForBirth(), writers: try agent.log.openWriters(),
+            network: try emptyNetwork(of: agent))
+    }
+
+    /// Makes anew what the supervisor keeps in the agent's folder.
+    private func renewFolder(of agent: AgentRuntime, _ incarnation: Incarnation) throws {
+        _ = try runDirectory.makeFolder(ofAgent: agent.name)
+        agent.epoch = try IncarnationFile(folder: agent.folder)
+        agent.life = try LifeFile(folder: agent.folder)
+        try agent.log.renewPipes()
+        try agent.epoch.write(incarnation)
+        try remember(agent)
+        letIn(agent)
+        say(
+            "\(agent.folder) or files in it had been removed; it is made anew, without what \(agent.name) kept there "
+                + "itself")
     }
 
     private func launch(_ agent: AgentRuntime, _ incarnation: Incarnation, _ doors: LaunchDoors) throws {
