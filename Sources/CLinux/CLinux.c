@@ -244,7 +244,7 @@ int qp_pass_credentials(int socket) {
 }
 
 ssize_t qp_recv_with_credentials(
-    int socket, void *data, size_t length, pid_t *pid, uid_t *uid, int *truncated) {
+    int socket, void *data, size_t length, pid_t *pid, uid_t *uid, int *truncated, int *attached) {
     union {
         struct cmsghdr header;
         // Room for credentials and as many descriptors as the kernel lets anybody attach (SCM_MAX_FD 253).
@@ -260,6 +260,7 @@ ssize_t qp_recv_with_credentials(
     *pid = 0;
     *uid = (uid_t)-1;
     *truncated = 0;
+    *attached = -1;
     if (received == -1) return -1;
     *truncated = (message.msg_flags & MSG_TRUNC) != 0;
     for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item; item = CMSG_NXTHDR(&message, item)) {
@@ -274,7 +275,8 @@ ssize_t qp_recv_with_credentials(
             for (size_t i = 0; i < arrived; i++) {
                 int fd;
                 memcpy(&fd, CMSG_DATA(item) + sizeof(int) * i, sizeof fd);
-                close(fd);
+                if (*attached == -1) *attached = fd;
+                else close(fd);
             }
         }
     }

@@ -18,6 +18,14 @@ public final class NotifySocket {
     /// Datagrams from processes that belong to no agent, or that nobody can read. Counted, never answered.
     public private(set) var refused = 0
 
+    private struct Early {
+        let sender: pid_t
+        let message: NotifyMessage
+        let at: Instant
+        /// Of `BARRIER=1`: its end tells the sender that what it said was heard.
+        let barrier: Descriptor?
+    }
+
     private let descriptor: Descriptor
     var handle: Int32 { descriptor.raw }
     private let loop: EventLoop
@@ -28,7 +36,10 @@ public final class NotifySocket {
     /// A descendant spoke that may not.
     private let unheard: (_ leader: pid_t, _ sender: pid_t) -> Void
     /// A new-born agent can be ready before the news of its birth is here; what it said waits for that.
-    private var early: [(sender: pid_t, message: NotifyMessage, at: Instant)] = []
+    private var early: [Early] = []
+    private var earlyEnd: EventLoop.Timer?
+    /// The sender had ended before it could be told whose it was.
+    private let lost: (_ sender: pid_t) -> Void
     private let receive: (pid_t, NotifyMessage) -> Void
     private var source: EventLoop.Source?
     private var buffer = [UInt8](repeating: 0, count: Limits.maxNotifyBytes + 1)
@@ -41,6 +52,7 @@ public final class NotifySocket {
         mayBeBorn: @escaping () -> Bool = { false },
         hearsDescendants: @escaping (_ leader: pid_t) -> Bool = { _ in true },
         unheard: @escaping (_ leader: pid_t, _ sender: pid_t) -> Void = { _, _ in },
+        lost: @escaping (_ sender: pid_t) -> Void = { _ in },
         receive: @escaping (_ leader: pid_t, NotifyMessage) -> Void
     ) throws {
         self.path = path
@@ -50,6 +62,7 @@ public final class NotifySocket {
         self.receive = receive
         self.hearsDescendants = hearsDescendants
         self.unheard = unheard
+        self.lost = lost
         if let inherited {
             descriptor = inherited
         } else {
@@ -68,26 +81,47 @@ public final class NotifySocket {
             var pid: pid_t = 0
             var uid: uid_t = 0
             var truncated: Int32 = 0
-            let count = qp_recv_with_credentials(descriptor.raw, &buffer, buffer.count, &pid, &uid, &truncated)
+            var attached: Int32 = -1
+            let count = qp_recv_with_credentials(
+                descriptor.raw, &buffer, buffer.count, &pid, &uid, &truncated, &attached)
             guard count >= 0 else { return }
+            // Closed once this datagram, and so all before it, is dealt with (sd_notify_barrier(3)).
+            let barrier = attached >= 0 ? Descriptor(attached) : nil
+            defer { withExtendedLifetime(barrier) {} }
             guard truncated == 0, let message = NotifyMessage(datagram: buffer[..<count]) else {
                 refused += 1
                 continue
             }
-            take(message, from: pid)
+            take(message, from: pid, barrier)
         }
     }
 
-    private func take(_ message: NotifyMessage, from sender: pid_t) {
+    private func take(_ message: NotifyMessage, from sender: pid_t, _ barrier: Descriptor?) {
         if let leader = Self.leader(of: sender, isAgent: isAgent) {
             // What it said first is heard first.
             if !early.isEmpty { receiveEarly() }
             hear(message, from: sender, of: leader)
         } else if mayBeBorn(), early.count < Self.maxEarly {
-            early.append((sender, message, EventLoop.now()))
+            early.append(Early(sender: sender, message: message, at: EventLoop.now(), barrier: barrier))
+            if barrier != nil { limitEarly() }
         } else {
-            refused += 1
+            refuse(sender)
         }
+    }
+
+    /// Whoever waits for a barrier waits no longer than what it said.
+    private func limitEarly() {
+        guard earlyEnd == nil else { return }
+        earlyEnd = loop.schedule(at: EventLoop.now() + Self.earlyLimit) { [weak self] in
+            self?.earlyEnd = nil
+            self?.receiveEarly()
+            if self?.early.contains(where: { $0.barrier != nil }) == true { self?.limitEarly() }
+        }
+    }
+
+    private func refuse(_ sender: pid_t) {
+        refused += 1
+        if sender > 0, ProcessTable.row(of: sender) == nil { lost(sender) }
     }
 
     /// To be called when a process has become known: it may have spoken already.
@@ -95,15 +129,15 @@ public final class NotifySocket {
         let waiting = early
         let now = EventLoop.now()
         early = []
-        for (sender, message, at) in waiting {
-            if now - at > Self.earlyLimit {
-                refused += 1
-            } else if let leader = Self.leader(of: sender, isAgent: isAgent) {
-                hear(message, from: sender, of: leader)
+        for word in waiting {
+            if now - word.at >= Self.earlyLimit {
+                refuse(word.sender)
+            } else if let leader = Self.leader(of: word.sender, isAgent: isAgent) {
+                hear(word.message, from: word.sender, of: leader)
             } else if mayBeBorn() {
-                early.append((sender, message, at))
+                early.append(word)
             } else {
-                refused += 1
+                refuse(word.sender)
             }
         }
     }
@@ -132,6 +166,8 @@ public final class NotifySocket {
     public func close() {
         if let source { loop.remove(source) }
         source = nil
+        if let earlyEnd { loop.cancel(earlyEnd) }
+        earlyEnd = nil
         descriptor.close()
         unlink(path)
     }

@@ -312,6 +312,23 @@ extension Supervisor {
                 + "exec the program, or set \"notifyAccess\": \"all\"")
     }
 
+    /// Nobody can say any more whose it was: those it may have been of are told once for each incarnation, and operators once.
+    func complain(ofLost sender: pid_t) {
+        let candidates = agents.values.filter { $0.plan.manifest.notifyAccess == .all && $0.process?.pid != nil }
+        guard !candidates.isEmpty else { return }
+        let words =
+            "process \(sender) spoke to NOTIFY_SOCKET and had ended before it was known whose child it was, so it is not heard; "
+            + "let what speaks live until it was heard (`systemd-notify` does, by BARRIER=1)"
+        for agent in candidates where agent.process?.hasUnheardChild == false {
+            agent.process?.hasUnheardChild = true
+            agent.log.note(words)
+        }
+        guard !hasToldOfLostWords else { return }
+        hasToldOfLostWords = true
+        let names = candidates.map(\.name).sorted().joined(separator: ", ")
+        say("\(words); it may have been a child of one of those with \"notifyAccess\": \"all\": \(names)")
+    }
+
     func received(_ message: NotifyMessage, from leader: pid_t) {
         guard let id = leaders[leader], let agent = agents[id], let incarnation = agent.process?.incarnation else {
             return

@@ -102,6 +102,8 @@ public final class Supervisor {
     var adopted = 0
     let moment = LifeRecord.Moment.now()
     var mayHaveOrphans = false
+    /// It was told that words of a process that had ended belong to nobody.
+    var hasToldOfLostWords = false
     /// Strays that were told of already.
     var straysTold: Set<UInt64> = []
     var strayLook: EventLoop.Timer?
@@ -178,6 +180,7 @@ public final class Supervisor {
             },
             unheard: { [unowned self] in complain(of: $1, in: $0) },
             receive: { [unowned self] in received($1, from: $0) })
+            lost: { [unowned self] in complain(ofLost: $0) },
         link = try LinkServer(
             path: runDirectory.linkSocket, loop: loop,
             identify: { [unowned self] in linkPeer($0) }, mayBeBorn: { [unowned self] in !launcher.isQuiet })

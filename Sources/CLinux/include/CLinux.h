@@ -109,10 +109,11 @@ ssize_t qp_send_with_fds(int socket, const void *data, size_t length, const int 
 ssize_t qp_recv_with_fds(int socket, void *data, size_t length, int *fds, int *count);
 /// Turns on SO_PASSCRED.
 int qp_pass_credentials(int socket);
-/// Receives one datagram and its sender's credentials, without blocking. Descriptors somebody attached are closed.
+/// Receives one datagram and its sender's credentials, without blocking. `*attached` is the first descriptor that somebody
+/// attached, the caller's to close, or -1; others are closed.
 /// `*truncated` is 1 when the datagram was longer than `length`. `*pid` is 0 when the kernel told no credentials.
 ssize_t qp_recv_with_credentials(
-    int socket, void *data, size_t length, pid_t *pid, uid_t *uid, int *truncated);
+    int socket, void *data, size_t length, pid_t *pid, uid_t *uid, int *truncated, int *attached);
 /// SO_PEERCRED of a connected Unix stream socket.
 int qp_peer_credentials(int socket, pid_t *pid, uid_t *uid);
 /// socket + bind + listen on a Unix stream path with mode 0600 from the first moment; close-on-exec, non-blocking.
