@@ -35,8 +35,17 @@ final class DescriptorReserve {
 
     /// Why an agent isn't installed, and what to do.
     static func refusal(of id: String) -> String {
-        "the supervisor's limit of \(limit) open files leaves no room for it beside what operators and stopping need; raise it "
-            + "(`prlimit --pid \(getpid()) --nofile=N`; for good `ulimit -n` or LimitNOFILE=), then `agentctl start \(id)`"
+        "the supervisor's limit of \(limit) open files leaves no room for it beside what operators and stopping need; "
+            + "\(remedy), then `agentctl start \(id)`"
+    }
+
+    /// Why nothing can be started at all, and what to do.
+    static var shortage: String {
+        "the supervisor's limit of \(limit) open files is too low for what is open; \(remedy)"
+    }
+
+    private static var remedy: String {
+        "raise it (`prlimit --pid \(getpid()) --nofile=N`; for good `ulimit -n` or LimitNOFILE=)"
     }
 
     /// A tree is to be ended: where nothing can be opened any more, the spare ones make room for it.

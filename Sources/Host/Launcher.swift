@@ -5,7 +5,8 @@ import Wire
 /// Starts agents through one warm `agent-launcher`: a request costs a fork of a tiny process and
 /// never waits. What the launcher is only told waits for room, at most `noticeTimeoutMs`.
 ///
-/// The launcher is started by `ProcessSpawner` at first use and again whenever it is gone. Requests queue meanwhile.
+/// The launcher is started by `ProcessSpawner` at first use, and again at once whenever it is gone, because it is what stops agents
+/// that are not to outlive us (`Keeper.h`). Requests queue meanwhile.
 /// Each request ends in exactly one `.failed`, or in `.spawned` followed by exactly one of `.running` and `.failed`.
 /// Belongs to the loop's thread.
 public final class Launcher {
@@ -27,6 +28,12 @@ public final class Launcher {
     static let descriptorsPauseMs: Int64 = 10
     /// How long room is waited for to tell the launcher something that it need not answer.
     static let noticeTimeoutMs: Int64 = 100
+    /// One that was lost before this age is replaced after a pause, which doubles, from the first to the longest.
+    static let provenAge = Nanoseconds.seconds(10)
+    static let firstPauseMs: Int64 = 100
+    static let longestPauseMs: Int64 = 60_000
+    /// Attempts to replace it; ten minutes with the pauses. After that a request for an agent begins anew.
+    static let replacements = 18
 
     private final class Launch {
         let request: LaunchRequest
@@ -77,6 +84,8 @@ public final class Launcher {
     var unknown: (_ tell: (Keepsake) -> Void) -> Void = { _ in }
     /// Called once each new launcher knows them.
     var isReady: () -> Void = {}
+    /// Hears in a sentence of each launcher that was lost, and whether another is there.
+    var tellLoss: (String) -> Void = { _ in }
     private let loop: EventLoop
     private let mailbox: Mailbox<ProcessSpawner.Outcome>
     private let spawner: ProcessSpawner
@@ -93,6 +102,14 @@ public final class Launcher {
 
     /// No process is being made: every child of ours is known by its pid.
     public var isQuiet: Bool { sent.isEmpty }
+
+    /// Why the last one was lost, until another is there.
+    private var loss: (reason: String, isTold: Bool)?
+    /// Attempts in a row that failed, or made one that did not last.
+    private var failures = 0
+    private var openedAt = Instant.zero
+    private var replacement: EventLoop.Timer?
+    private var isClosed = false
 
     /// When each launcher began, by its pid, in clock ticks since boot.
     private var launchers: [pid_t: UInt64] = [:]
@@ -150,6 +167,9 @@ public final class Launcher {
 
     /// Lets the launcher go. Requests still waiting fail.
     public func close() {
+        isClosed = true
+        if let replacement { loop.cancel(replacement) }
+        replacement = nil
         failAll("the supervisor is stopping")
         tell(Self.notice(QP_NOTICE_DISMISS))
         dropChannel(kill: false)
@@ -319,7 +339,8 @@ public final class Launcher {
         generation += 1
         var pair: [Int32] = [-1, -1]
         guard qp_launch_socketpair(&pair) == 0 else {
-            return failAll("no socket for agent-launcher: \(PosixError.reason(errno))")
+            let reason = errno == EMFILE ? DescriptorReserve.shortage : PosixError.reason(errno)
+            return notStarted("no socket for agent-launcher: \(reason)")
         }
         channel = .starting(socket: Descriptor(pair[0]), generation: generation)
         spawner.start(
@@ -337,17 +358,19 @@ public final class Launcher {
             do {
                 let source = try loop.add(socket.raw, .readable) { [weak self] in self?.turn(socket, $0) }
                 channel = .open(socket: socket, source: source, pidfd: handle, generation: number)
+                openedAt = EventLoop.now()
                 if keeper != nil { tellUnknown() }
+                tellReplaced(by: pid)
                 isReady()
                 pump()
+                // It is here: from now on it is silent only where it owes an answer.
+                watchForSilence()
             } catch {
-                channel = .absent
-                failAll("\(error)")
+                notStarted("\(error)")
             }
         case .failed(let message, let number):
             guard case .starting(_, number) = channel else { return }
-            channel = .absent
-            failAll(message)
+            notStarted(message)
         }
     }
 
@@ -365,7 +388,9 @@ public final class Launcher {
     }
 
     private func launcherLost(_ message: String) {
+        if case .open = channel, EventLoop.now() - openedAt >= Self.provenAge { failures = 0 } else { failures += 1 }
         dropChannel(kill: true)
+        if loss == nil { loss = (message, false) }
         // A request already handed over may have started its process: it is not repeated, so that never two run.
         for (_, launch) in sent.sorted(by: { $0.key < $1.key }) {
             launch.report(.failed(LaunchFailure(stage: .launcher, code: 0, message: message), pid: nil))
@@ -376,6 +401,44 @@ public final class Launcher {
             launch.report(.failed(LaunchFailure(stage: .launcher, code: 0, message: message), pid: nil))
         }
         pump()
+        replace(message)
+    }
+
+    // MARK: - Its replacement
+
+    /// Starts another, unless one is on its way: at once, or after a pause where that has just failed. Nobody waits for it.
+    private func replace(_ reason: String) {
+        guard !isClosed, loss != nil, replacement == nil, case .absent = channel else { return }
+        guard failures > 0 else { return startLauncherIfNeeded() }
+        guard failures <= Self.replacements else {
+            return tellLoss("agent-launcher is still not there: \(reason); the next start of an agent tries again")
+        }
+        let pause = min(Self.firstPauseMs << Int64(failures - 1), Self.longestPauseMs)
+        replacement = loop.schedule(afterMs: pause) { [weak self] in
+            self?.replacement = nil
+            self?.startLauncherIfNeeded()
+        }
+    }
+
+    private func notStarted(_ reason: String) {
+        dropChannel(kill: false)
+        failAll(reason)
+        guard let lost = loss else { return }
+        failures += 1
+        if !lost.isTold {
+            loss?.isTold = true
+            tellLoss(
+                "\(lost.reason), and another can't be started yet: \(reason); until one is there, no agent can start, and "
+                    + "\"onSupervisorLoss\": \"stop\" holds for agents on AgentKit alone")
+        }
+        replace(reason)
+    }
+
+    private func tellReplaced(by pid: pid_t) {
+        guard let lost = loss else { return }
+        loss = nil
+        tellLoss(
+            lost.isTold ? "agent-launcher is there again, pid \(pid)" : "\(lost.reason), and is replaced by pid \(pid)")
     }
 
     private func dropChannel(kill: Bool) {

@@ -21,6 +21,16 @@ struct OpenFilesLimit {
         let inherited = OpenFilesLimit(soft: min(handedDown ?? UInt64(limit.rlim_cur), hard), hard: hard)
         limit.rlim_cur = limit.rlim_max
         _ = setrlimit(resource, &limit)
+        closeStrangers(above: limit.rlim_cur)
         return inherited
+    }
+
+    /// Descriptors that whoever started us left open beyond the limit: Foundation starts nothing while there are such (EBADF).
+    private static func closeStrangers(above limit: rlim_t) {
+        let ours = Set(Handover.numbers)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        for number in names.compactMap({ Int32($0) }) where UInt64(number) >= limit && !ours.contains(number) {
+            close(number)
+        }
     }
 }

@@ -75,6 +75,11 @@ final class ProcessSpawner: Sendable {
 
     private static func explain(_ error: any Error, _ executable: String) -> String {
         let known = FileManager.default.isExecutableFile(atPath: executable)
+        let reason = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+        // Those that are to be closed in the new process are beyond the limit, or there is none left for the way there.
+        if known, reason.domain == NSPOSIXErrorDomain, [EBADF, EMFILE].contains(Int32(reason.code)) {
+            return "\(executable) could not be started: \(DescriptorReserve.shortage)"
+        }
         return known
             ? "\(executable) could not be started: \(error.localizedDescription)"
             : "\(executable) is missing or not executable; build it with `make build`"

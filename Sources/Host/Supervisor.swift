@@ -180,6 +180,7 @@ public final class Supervisor {
             },
             unheard: { [unowned self] in complain(of: $1, in: $0) },
             receive: { [unowned self] in received($1, from: $0) })
+        launcher.tellLoss = { [unowned self] in say($0) }
             lost: { [unowned self] in complain(ofLost: $0) },
         link = try LinkServer(
             path: runDirectory.linkSocket, loop: loop,

@@ -43,4 +43,33 @@ import Wire
         _ = try rig.waitFor("A", .running)
         #expect(try rig.stop() == 0)
     }
+
+    @Test("a descriptor beyond the limit that came with the start is in nobody's way")
+    func inheritedDescriptor() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("A", SupervisorRig.sleeper)
+        try rig.start(through: ["/bin/bash", "-c", "exec 251</dev/null; ulimit -n 200; exec \"$@\"", "bash"])
+        _ = try rig.waitFor("A", .running)
+        #expect(try rig.stop() == 0)
+    }
+
+    @Test("a limit below what is open is told by its name")
+    func limit() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("A", SupervisorRig.sleeper)
+        try rig.start()
+        _ = try rig.waitFor("A", .running)
+        let supervisor = try #require(rig.supervisorPid)
+        let launcher = try #require(
+            ProcessTable.rows().first {
+                $0.parent == supervisor && readSmallFile("/proc/\($0.pid)/comm") == Array("agent-launcher\n".utf8)
+            }?.pid)
+        try rig.connect()
+        #expect(try outcome(of: "/usr/bin/prlimit", ["--pid", "\(supervisor)", "--nofile=8:"]).code == 0)
+        kill(launcher, SIGKILL)
+        try rig.wait("it is told") { rig.output.contains("limit of 8 open files is too low") }
+        #expect(try outcome(of: "/usr/bin/prlimit", ["--pid", "\(supervisor)", "--nofile=1024:"]).code == 0)
+        try rig.wait("another is there") { rig.output.contains("agent-launcher is there again") }
+        #expect(try rig.stop() == 0)
+    }
 }
