@@ -355,6 +355,16 @@ int qp_pidfd_has_ended(int pidfd) {
 
 int qp_bind_unix_datagram(const char *path) { return bound_unix(path, SOCK_DGRAM); }
 
+int qp_takes_datagrams(const char *path) {
+    struct sockaddr_un address;
+    if (unix_address(path, &address) == -1) return 0;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd == -1) return 0;
+    int connected = connect(fd, (struct sockaddr *)&address, sizeof address);
+    close(fd);
+    return connected == 0;
+}
+
 int qp_send_notification(const char *path, const char *text) {
     struct sockaddr_un address;
     if (unix_address(path, &address) == -1) return -1;

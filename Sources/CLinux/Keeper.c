@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -22,6 +23,12 @@ static size_t entry_count, entry_room;
 static const char *socket_path;
 static int listener = -1;
 static struct stat own_socket;
+static int notify_socket = -1;
+/// A successor that has the notify socket and has not said yet that it has taken everything over.
+static int lent_to = -1;
+
+/// Datagrams that are dropped between two looks at everything else.
+enum { DROPPED_AT_ONCE = 64 };
 
 /// How long a successor may take to say that it has taken everything over.
 enum { WORD_SECONDS = 30 };
@@ -97,6 +104,11 @@ int qp_keeper_heard(const void *data, size_t length, const int *fds, int count) 
             qp_keeper_keep(&kept, fds);
         }
         break;
+    case QP_NOTICE_SOCKET:
+        if (count != 1 || listener == -1) break;
+        if (notify_socket != -1) close(notify_socket);
+        notify_socket = fcntl(fds[0], F_DUPFD_CLOEXEC, 3);
+        break;
     default: break;
     }
     return 1;
@@ -158,7 +170,24 @@ static int is_replaced(void) {
     return stat(socket_path, &now) == -1 || now.st_ino != own_socket.st_ino || now.st_dev != own_socket.st_dev;
 }
 
-/// One successor: all entries, a last record, and its word that it has taken them over. 1: nothing is left to keep.
+/// Nobody listens to the agents: none of them may wait for room in this queue.
+static void drop_notifications(void) {
+    char byte;
+    for (int i = 0; i < DROPPED_AT_ONCE; i++)
+        if (recv(notify_socket, &byte, sizeof byte, MSG_DONTWAIT) == -1) return;
+}
+
+/// 1: it has taken everything over; 0: it is gone; -1: neither yet.
+static int word_of(int successor, int flags) {
+    char word;
+    ssize_t got;
+    do got = recv(successor, &word, 1, flags);
+    while (got == -1 && errno == EINTR);
+    if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) return -1;
+    return got == 1;
+}
+
+/// One successor: all entries, a last record, and its word that it has taken them over. As `word_of`.
 static int hand_over(int successor) {
     struct timeval limit = {.tv_sec = QP_KEEPER_SEND_SECONDS};
     (void)setsockopt(successor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -174,15 +203,19 @@ static int hand_over(int successor) {
         if (qp_send_with_fds(successor, &entries[i].kept, sizeof entries[i].kept, fds, QP_KEPT_FDS, 0) == -1) return 0;
     }
     struct qp_kept last = {.magic = QP_KEEPER_MAGIC};
-    if (qp_send_with_fds(successor, &last, sizeof last, NULL, 0, 0) == -1) return 0;
+    if (qp_send_with_fds(successor, &last, sizeof last, &notify_socket, notify_socket != -1, 0) == -1) return 0;
     struct timeval patience = {.tv_sec = WORD_SECONDS};
     (void)setsockopt(successor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    char word;
-    ssize_t got;
-    // Ends with the successor: then the next one is waited for.
-    do got = recv(successor, &word, 1, 0);
-    while (got == -1 && errno == EINTR);
-    return got == 1;
+    return word_of(successor, 0);
+}
+
+/// The successor that is slow: 1 when there is nothing left to keep.
+static int hear_late_word(void) {
+    int word = word_of(lent_to, MSG_DONTWAIT);
+    if (word == -1) return 0;
+    close(lent_to);
+    lent_to = -1;
+    return word;
 }
 
 void qp_keeper_serve(void) {
@@ -191,25 +224,43 @@ void qp_keeper_serve(void) {
         return;
     }
     int orders = hear_orders();
+    int64_t look_at = now_ms() + QP_KEEPER_LOOK_MS;
     for (int idle = 0; idle < QP_KEEPER_IDLE_LOOKS;) {
-        if (is_loss()) tell_orphans();
+        int lost = is_loss();
+        if (lost) tell_orphans();
         int64_t wait = end_orphans(0);
-        if (wait < 0 || wait > QP_KEEPER_LOOK_MS) wait = QP_KEEPER_LOOK_MS;
-        struct pollfd looks[2] = {{.fd = listener, .events = POLLIN}, {.fd = orders, .events = POLLIN}};
-        int ready = poll(looks, 2, (int)wait);
+        int64_t left = look_at - now_ms();
+        if (left < 0) left = 0;
+        if (wait < 0 || wait > left) wait = left;
+        struct pollfd looks[4] = {
+            {.fd = listener, .events = POLLIN},
+            {.fd = orders, .events = POLLIN},
+            {.fd = lent_to, .events = POLLIN},
+            // What comes during an upgrade is the new program's.
+            {.fd = lost && lent_to == -1 ? notify_socket : -1, .events = POLLIN},
+        };
+        int ready = poll(looks, 4, (int)wait);
         if (ready > 0 && looks[1].revents) {
             (void)end_orphans(1);
             break;
         }
-        if (ready > 0) {
+        if (ready > 0 && looks[2].revents && hear_late_word()) return;
+        if (ready > 0 && looks[3].revents) drop_notifications();
+        if (ready > 0 && looks[0].revents) {
             int successor = qp_accept(listener);
             if (successor == -1) continue;
-            int done = hand_over(successor);
-            close(successor);
-            if (done) return;
+            int word = hand_over(successor);
+            if (word == 1) return;
+            if (word == -1 && lent_to == -1) {
+                lent_to = successor;
+                continue;
+            }
             // It began, and is gone too, or is slow: then it comes again.
+            close(successor);
             continue;
         }
+        if (ready > 0 && now_ms() < look_at) continue;
+        look_at = now_ms() + QP_KEEPER_LOOK_MS;
         if (is_replaced()) break;
         int living = 0;
         for (size_t i = 0; i < entry_count && !living; i++) living = is_alive(&entries[i]);

@@ -23,6 +23,7 @@ final class Keepsakes {
     static let limitSeconds = 2
 
     private(set) var kept: [String: Kept] = [:]
+    private var notify: Descriptor?
     private let keeper: Descriptor?
 
     /// Nothing when there is no predecessor, or none whose launcher answers.
@@ -49,6 +50,9 @@ final class Keepsakes {
         let got = qp_recv_with_fds(keeper.raw, &record, MemoryLayout<qp_kept>.size, &numbers, &count)
         guard got >= 0 else { return false }
         let descriptors = numbers.prefix(Int(count)).map { Descriptor($0) }
+        if got == MemoryLayout<qp_kept>.size, record.magic == QP_KEEPER_MAGIC, record.pid == 0, descriptors.count == 1 {
+            notify = descriptors[0]
+        }
         guard got == MemoryLayout<qp_kept>.size, record.magic == QP_KEEPER_MAGIC, record.pid > 0,
             descriptors.count == Int(QP_KEPT_FDS.rawValue)
         else { return false }
@@ -59,6 +63,19 @@ final class Keepsakes {
             pid: record.pid, incarnation: record.incarnation, pidfd: descriptors[0],
             wasTold: record.orphan_signal < 0, pipes: Array(descriptors[1...]))
         return true
+    }
+
+    /// The notify socket at this path, once: agents that are connected to it stay so. nil where there is none, or where the path
+    /// leads to none any more.
+    func takeNotify(at path: String) -> Descriptor? {
+        guard let socket = notify else { return nil }
+        notify = nil
+        var name = [CChar](repeating: 0, count: Limits.maxSocketPathBytes + 1)
+        let bytes = Array(path.utf8)
+        guard qp_bound_path(socket.raw, &name, name.count) == 1,
+            name.prefix(while: { $0 != 0 }).map({ UInt8(bitPattern: $0) }) == bytes, qp_takes_datagrams(path) == 1
+        else { return nil }
+        return socket
     }
 
     /// What is known of this process.
@@ -74,6 +91,7 @@ final class Keepsakes {
             keeper.close()
         }
         kept = [:]
+        notify = nil
     }
 }
 

@@ -84,6 +84,8 @@ public final class Launcher {
     var unknown: (_ tell: (Keepsake) -> Void) -> Void = { _ in }
     /// Called once each new launcher knows them.
     var isReady: () -> Void = {}
+    /// The socket that it keeps open for a successor; nil: none.
+    var notifySocket: () -> Int32? = { nil }
     /// Hears in a sentence of each launcher that was lost, and whether another is there.
     var tellLoss: (String) -> Void = { _ in }
     private let loop: EventLoop
@@ -359,7 +361,10 @@ public final class Launcher {
                 let source = try loop.add(socket.raw, .readable) { [weak self] in self?.turn(socket, $0) }
                 channel = .open(socket: socket, source: source, pidfd: handle, generation: number)
                 openedAt = EventLoop.now()
-                if keeper != nil { tellUnknown() }
+                if keeper != nil {
+                    if let kept = notifySocket() { tell(Self.notice(QP_NOTICE_SOCKET), [kept]) }
+                    tellUnknown()
+                }
                 tellReplaced(by: pid)
                 isReady()
                 pump()

@@ -172,16 +172,18 @@ public final class Supervisor {
 
     private func openDoors() throws {
         notify = try NotifySocket(
-            path: runDirectory.notifySocket, inherited: handover.notify, loop: loop,
+            path: runDirectory.notifySocket,
+            inherited: handover.notify ?? inheritance?.keepsakes.takeNotify(at: runDirectory.notifySocket), loop: loop,
             isAgent: { [unowned self] in leaders[$0] != nil },
             mayBeBorn: { [unowned self] in !launcher.isQuiet },
             hearsDescendants: { [unowned self] in
                 leaders[$0].flatMap { agents[$0] }?.plan.manifest.notifyAccess == .all
             },
             unheard: { [unowned self] in complain(of: $1, in: $0) },
-            receive: { [unowned self] in received($1, from: $0) })
-        launcher.tellLoss = { [unowned self] in say($0) }
             lost: { [unowned self] in complain(ofLost: $0) },
+            receive: { [unowned self] in received($1, from: $0) })
+        launcher.notifySocket = { [unowned self] in notify.handle }
+        launcher.tellLoss = { [unowned self] in say($0) }
         link = try LinkServer(
             path: runDirectory.linkSocket, loop: loop,
             identify: { [unowned self] in linkPeer($0) }, mayBeBorn: { [unowned self] in !launcher.isQuiet })

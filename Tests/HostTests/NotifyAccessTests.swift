@@ -111,4 +111,44 @@ import Wire
         #expect(log.contains("had ended before"))
         #expect(try rig.stop() == 0)
     }
+
+    /// Connects once, and says how a send fails.
+    private static let connected = """
+        #!/usr/bin/python3
+        import os, socket, time
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.connect(os.environ["NOTIFY_SOCKET"])
+        s.send(b"READY=1")
+        count = 0
+        while True:
+            time.sleep(0.01)
+            count += 1
+            s.send(b"WATCHDOG=1\\nSTATUS=%d" % count)
+
+        """
+
+    @Test("an agent that is connected to the socket stays so across supervisors, and waits for none")
+    func connectedOnce() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("A", Self.connected, manifest: #""readiness": "notify", "watchdogSeconds": 10"#)
+        try rig.start()
+        let pid = try rig.waitFor("A", .running).pid
+        for _ in 0..<2 {
+            try rig.wait("it speaks") { try rig.agent("A").statusText != nil }
+            let before = Int(try rig.agent("A").statusText ?? "") ?? 0
+            try rig.killed()
+            // Far more than its queue takes while nobody listens (net.unix.max_dgram_qlen).
+            usleep(2_000_000)
+            try rig.start()
+            var heard = 0
+            try rig.wait("it is heard again") {
+                heard = Int(try rig.agent("A").statusText ?? "") ?? 0
+                return heard > before
+            }
+            #expect(heard >= before + 50, "it was held up: \(before), then \(heard)")
+            let agent = try rig.agent("A")
+            #expect(agent.pid == pid && agent.incarnation == 1)
+        }
+        #expect(try rig.stop() == 0)
+    }
 }

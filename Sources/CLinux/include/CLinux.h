@@ -129,6 +129,8 @@ int qp_peer_pidfd(int socket);
 int qp_pidfd_has_ended(int pidfd);
 /// socket + bind of a Unix datagram socket with mode 0600; close-on-exec, non-blocking.
 int qp_bind_unix_datagram(const char *path);
+/// Whether a datagram socket that somebody has open is bound there: 1 yes, 0 no.
+int qp_takes_datagrams(const char *path);
 /// One datagram to a service manager's socket, never waiting (sd_notify(3); a leading @: abstract name); -1 and errno.
 int qp_send_notification(const char *path, const char *text);
 /// accept4(2), close-on-exec, non-blocking.

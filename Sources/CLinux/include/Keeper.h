@@ -3,8 +3,11 @@
 // (PIDFD_GET_INFO), and its log pipes, whose content would be gone with the last who has them open. It also ends agents
 // that are to go with their supervisor: by their stop signal, and when their time is over by SIGKILL.
 //
+// It also holds the socket of `$NOTIFY_SOCKET` open, for agents that are connected to it once and for all. While there is no
+// supervisor it takes what comes there and drops it, so that nobody waits for room.
+//
 // It listens at <run>/keeper.sock (SOCK_SEQPACKET) from its start on, and accepts once its supervisor is gone: one
-// `struct qp_kept` with QP_KEPT_FDS descriptors for each agent, then one without (pid 0). A byte back says that they are
+// `struct qp_kept` with QP_KEPT_FDS descriptors for each agent, then one of nobody (pid 0) with that socket. A byte back says that they are
 // taken over, and ends it. Without a successor it ends when its socket is removed or replaced, on SIGTERM, or
 // QP_KEEPER_IDLE_LOOKS after the last agent: until then it still knows how they ended and what they said last.
 #pragma once
@@ -34,6 +37,7 @@ enum qp_notice {
     QP_NOTICE_DISMISS = 1,  ///< an ordered end: there is nothing to keep
     QP_NOTICE_UPGRADE = 2,  ///< `value` 1: the supervisor is about to execute another program; 0: it could not
     QP_NOTICE_KEEP = 3,     ///< followed by a `struct qp_kept`, with its descriptors attached
+    QP_NOTICE_SOCKET = 4,   ///< the notify socket is attached
 };
 
 struct qp_keeper_notice {
