@@ -365,7 +365,7 @@ struct DropInTests {
         let start = #"{ "runDirectory": "run", "watch": { "enabled": false }"#
         let faults: [(configuration: String, word: String)] = [
             ("{", "supervisor.json:1"), ("[]", "object"), ("", "supervisor.json"), (start + ",}", "supervisor.json:1"),
-            (start + #", "agentz": 1 }"#, "agentz"), (start + #", "agents": { "Nobody": {} } }"#, "Nobody"),
+            (start + #", "agentz": 1 }"#, "agentz"), (start + #", "agents": { "Wel": {} } }"#, "did you mean"),
             (start + #", "agents": { "Well": { "limits": { "memory": "lots" } } } }"#, "lots"),
             (start + #", "agentsDirectory": "nowhere" }"#, "nowhere"),
             (start + #", "logs": { "files": 0 } }"#, "logs.files"),

@@ -49,7 +49,7 @@ import Wire
 
     @Test(
         "a supervisor.json that can't be used leaves nobody alone",
-        arguments: ["{", "", #"{ "runDirectory": "run", "agents": { "nobody": {} } }"#, nil])
+        arguments: ["{", "", #"{ "runDirectory": "run", "agents": { "goood": {} } }"#, nil])
     func brokenFile(_ text: String?) throws {
         let rig = try rig()
         let good = try rig.agent("good")

@@ -8,7 +8,7 @@ import Testing
         arguments: [
             (#""runDirectry": "x""#, ["A", "B.c"]), (#""logs": { "files": 0 }"#, ["A", "B.c"]),
             (#""agents": { "A": { "limit": {} } }"#, ["B.c"]), (#""agents": { "B.c": { "limit": {} } }"#, ["A"]),
-            (#""agents": { "Nobody": {} }"#, ["A", "B.c"]), (#""defaults": { "limits": { "cpu": "x" } }"#, []),
+            (#""agents": { "Fed": {} }"#, ["A", "B.c"]), (#""defaults": { "limits": { "cpu": "x" } }"#, []),
             (#""pipelines": { "main": { "wires": { "A.book": "Feed.bok" } } }"#, ["B.c"]),
             (#""pipelines": { "main": { "strategy": "x" } }"#, ["A", "B.c"]),
         ] as [(String, [String])])
