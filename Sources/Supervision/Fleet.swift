@@ -177,8 +177,8 @@ public struct Fleet: Sendable {
             slots.append(Slot(machine: machine(for: AgentSpec(id: survivor.id), at: turn.now), isRemoved: true))
         }
         slots[slot].machine.adopt(survivor, &turn)
-        // It came up meanwhile.
-        if survivor.pid != nil, !survivor.isRejoining { slots[slot].regroup = .none }
+        // It came up meanwhile, or lives on since nothing could take its place: nobody may wait for its end.
+        if slots[slot].machine.phase.isUp { slots[slot].regroup = .none }
         if slots[slot].isRemoved { slots[slot].machine.remove(&turn) }
         if case .stopping = phase { slots[slot].machine.orderStop(.shutdown, stay: .shutdown, &turn) }
     }

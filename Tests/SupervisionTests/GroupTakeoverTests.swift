@@ -157,6 +157,17 @@ import Wire
         #expect(script.spawned == ["risk"] && script.state("feed") == .running)
     }
 
+    /// As the next supervisor reads its configuration, nothing could take its place.
+    @Test mutating func whoCannotComeBackHoldsNobodyUp() throws {
+        var script = try running()
+        script.die("alpha")
+        agents[0].isRunnable = false
+        script = try successor(of: script)
+        #expect(script.state("feed") == .running && script.state("risk") == .stopping)
+        script.die("risk", code: 0)
+        #expect(script.spawned == ["risk"])
+    }
+
     @Test mutating func aTemporaryMemberDoesNotComeBack() throws {
         configure { if $0.id == "feed" { $0.policy = .temporary } }
         var script = try running()
