@@ -10,7 +10,9 @@ struct ControlClient: ~Copyable {
     static let queryTimeoutSeconds = 10.0
     /// Stopping may take each agent's stop timeout.
     static let actionTimeoutSeconds = 600.0
-    static let sendTimeoutSeconds = 10
+    static let sendTimeoutSeconds = 10.0
+    /// A supervisor that lives says that the wait for confirmations is over this long after it, at the latest.
+    static let tradingGraceSeconds = 2.0
 
     private let descriptor: Int32
     private let path: String
@@ -23,7 +25,7 @@ struct ControlClient: ~Copyable {
     init(path: String, patienceSeconds: Double = .infinity) throws {
         self.path = path
         self.patienceSeconds = patienceSeconds
-        descriptor = try Self.connected(to: path)
+        descriptor = try Self.connected(to: path, patienceSeconds: patienceSeconds)
     }
 
     deinit { close(descriptor) }
@@ -50,23 +52,43 @@ struct ControlClient: ~Copyable {
     mutating func call(_ command: ControlCommand) throws -> JSONValue {
         let id = RequestID.integer(nextID)
         nextID += 1
-        return try exchange(
-            ControlRequest(id: id, command: command).line, id: id, timeoutSeconds: Self.timeoutSeconds(of: command))
+        return try Self.sayingIfUnknown(command) {
+            try exchange(
+                ControlRequest(id: id, command: command).line, id: id, timeoutSeconds: Self.timeoutSeconds(of: command))
+        }
     }
 
     private static func timeoutSeconds(of command: ControlCommand) -> Double {
         switch command {
         case .status, .graph, .logs, .events: queryTimeoutSeconds
-        case .start, .stop, .restart, .reload, .shutdown, .upgrade, .trade: actionTimeoutSeconds
+        case .start, .stop, .restart, .reload, .shutdown, .upgrade: actionTimeoutSeconds
+        case .trade(let order): order.waitSeconds + tradingGraceSeconds
+        }
+    }
+
+    /// Whoever asked for a change and hears nothing is told that it may have been made, and how to see it.
+    private static func sayingIfUnknown<Answer>(_ command: ControlCommand, _ body: () throws -> Answer) throws -> Answer
+    {
+        do { return try body() } catch var failure as Failure where failure.fate == .unanswered {
+            switch command {
+            // Its asker knows what to do, and what it means for trading.
+            case .trade, .status, .graph, .logs, .events: break
+            case .start, .stop, .restart, .reload, .shutdown, .upgrade:
+                failure.message +=
+                    ".\nIt is not known whether this was carried out: `agentctl status` and `agentctl events` show it"
+            }
+            throw failure
         }
     }
 
     /// The same, decoded.
     mutating func call<Report: Decodable>(_ command: ControlCommand, as type: Report.Type) throws -> Report {
-        let (id, answer, result) = try plainAnswer(to: command)
-        if let result, let report = try? JSONDecoder().decode(type, from: Data(answer[result])) { return report }
-        waiting += decoder.append(answer)
-        return try Self.decode(try self.result(of: id), as: type)
+        try Self.sayingIfUnknown(command) {
+            let (id, answer, result) = try plainAnswer(to: command)
+            if let result, let report = try? JSONDecoder().decode(type, from: Data(answer[result])) { return report }
+            waiting += decoder.append(answer)
+            return try Self.decode(try self.result(of: id), as: type)
+        }
     }
 
     /// What `status` answers, and the same as it came.
@@ -166,7 +188,7 @@ struct ControlClient: ~Copyable {
         throw Failure(
             .noSupervisor,
             "the supervisor at \(path) closed the connection without an answer; "
-                + "look at its log, or start it again")
+                + "look at its log, or start it again", fate: .unanswered)
     }
 
     /// The message, and under it the list of errors where the supervisor sent one.
@@ -179,7 +201,7 @@ struct ControlClient: ~Copyable {
 
     // MARK: Socket
 
-    private static func connected(to path: String) throws -> Int32 {
+    private static func connected(to path: String, patienceSeconds: Double = .infinity) throws -> Int32 {
         guard path.utf8.count <= Limits.maxSocketPathBytes else {
             throw Failure(
                 .usage,
@@ -190,7 +212,7 @@ struct ControlClient: ~Copyable {
         guard descriptor >= 0 else {
             throw Failure(.refused, "no socket to be had: \(reason(errno)); close some files")
         }
-        var timeout = timeval(tv_sec: sendTimeoutSeconds, tv_usec: 0)
+        var timeout = Self.time(min(sendTimeoutSeconds, patienceSeconds))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -214,23 +236,29 @@ struct ControlClient: ~Copyable {
             Failure(
                 .noSupervisor,
                 "no supervisor listens at \(path); start it with \"make run\" (or \"supervisor --config FILE\"), "
-                    + "or name its socket with --socket")
+                    + "or name its socket with --socket", fate: .unsent)
         case EACCES, EPERM:
             Failure(.refused, "you may not use \(path); run agentctl as the user that runs the supervisor")
         case EAGAIN:
-            Failure(.refused, "the supervisor at \(path) takes no connections now; try again in a moment")
-        default: Failure(.noSupervisor, "\(path): \(reason(error)); is this the supervisor's control socket?")
+            Failure(
+                .refused, "the supervisor at \(path) takes no connections now; try again in a moment", fate: .unsent)
+        default:
+            Failure(
+                .noSupervisor, "\(path): \(reason(error)); is this the supervisor's control socket?", fate: .unsent)
         }
     }
 
     private func setTimeout(_ option: Int32, seconds: Double) throws {
-        // 0 is for ever; the least that is not is a microsecond.
-        let seconds = min(seconds, patienceSeconds)
-        let microseconds = seconds.isFinite ? max(1, Int(seconds * 1e6)) : 0
-        var timeout = timeval(tv_sec: microseconds / 1_000_000, tv_usec: microseconds % 1_000_000)
+        var timeout = Self.time(min(seconds, patienceSeconds))
         guard setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size)) == 0 else {
             throw Failure(.refused, "the socket takes no timeout: \(Self.reason(errno)); report this")
         }
+    }
+
+    /// 0 is for ever; the least that is not is a microsecond.
+    private static func time(_ seconds: Double) -> timeval {
+        let microseconds = seconds.isFinite ? max(1, Int(seconds * 1e6)) : 0
+        return timeval(tv_sec: microseconds / 1_000_000, tv_usec: microseconds % 1_000_000)
     }
 
     private func send(_ line: [UInt8]) throws {
@@ -242,7 +270,8 @@ struct ControlClient: ~Copyable {
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
                 throw Failure(
-                    .noSupervisor, "the supervisor at \(path) takes no request: \(Self.reason(errno)); look at its log")
+                    .noSupervisor, "the supervisor at \(path) takes no request: \(Self.reason(errno)); look at its log",
+                    fate: .unanswered)
             }
             sent += count
         }
@@ -276,7 +305,8 @@ struct ControlClient: ~Copyable {
             switch errno {
             case EINTR: continue
             case EAGAIN, EWOULDBLOCK:
-                throw Failure(.refused, "the supervisor at \(path) does not answer; look at its log")
+                throw Failure(
+                    .refused, "the supervisor at \(path) does not answer; look at its log", fate: .unanswered)
             case ECONNRESET: return nil
             default: throw Failure(.refused, "\(path): \(Self.reason(errno)); try again")
             }

@@ -15,8 +15,20 @@ package struct Failure: Error {
     package var message: String
     /// The supervisor's own word for it, where it refused.
     var refusal: Int?
+    /// What became of the request, where no answer says so.
+    var fate: Fate?
 
-    package init(_ code: ExitStatusCode, _ message: String, refusal: Int? = nil) {
+    enum Fate: Equatable {
+        /// No supervisor has it.
+        case unsent
+        /// A supervisor may have it, and may have carried it out.
+        case unanswered
+    }
+
+    package init(_ code: ExitStatusCode, _ message: String) { self.init(code, message, refusal: nil) }
+
+    init(_ code: ExitStatusCode, _ message: String, refusal: Int? = nil, fate: Fate? = nil) {
+        self.fate = fate
         self.code = code
         self.message = message
         self.refusal = refusal

@@ -30,30 +30,10 @@ struct TradingOptions: ParsableArguments {
 
 extension SocketOptions {
     func carryOut(_ order: TradingOrder, json: Bool) throws {
-        var client: ControlClient
-        do {
-            client = try self.client()
-        } catch var failure as Failure where failure.code == .noSupervisor {
-            failure.message += "\n\(order.withoutSupervisor)"
-            throw failure
-        }
-        let result = try client.call(.trade(order))
+        let result = try TradingDelivery(path: try path(), order: order).result { Terminal.complain("agentctl: \($0)") }
         if json { return Terminal.say(result.text) }
         let report = try ControlClient.decode(result, as: TradingReport.self)
         Terminal.say(report.message.visible)
-    }
-}
-
-extension TradingOrder {
-    /// What is so, and can be done, while nobody takes orders.
-    var withoutSupervisor: String {
-        let start =
-            "Agents that still run go on without a supervisor (SDK ones for deadManSeconds). Start it again: it takes them over"
-        guard !mayLoosen else { return "Nothing was changed. \(start), then repeat this." }
-        return """
-            NOTHING WAS STOPPED. \(start), then repeat this. \
-            Or `kill` the risk agent (`pgrep -a RiskSentinel`, if you use that): without its approvals nothing trades.
-            """
     }
 }
 

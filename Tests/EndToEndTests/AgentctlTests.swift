@@ -136,11 +136,12 @@ extension EndToEnd {
                 #expect(missing.exit == .code(1) && missing.error.contains("\(place.path)/agentctl-records"))
                 #expect(missing.error.contains("install both"), "\(missing.error)")
                 #expect(try Program.run(alone, ["status", "--socket", place.socket]).exit == .code(69))
-                let halt = try Program.run(alone, ["halt", "--reason", "test", "--socket", place.socket])
+                let halt = try Program.run(
+                    alone, ["halt", "--wait", "0", "--reason", "test", "--socket", place.socket])
                 #expect(halt.exit == .code(69))
                 #expect(halt.error.contains("NOTHING WAS STOPPED") && halt.error.contains("`kill` the risk agent"))
                 let resume = try Program.run(
-                    alone, ["resume", "--by", "Ada", "--reason", "test", "--socket", place.socket])
+                    alone, ["resume", "--wait", "0", "--by", "Ada", "--reason", "test", "--socket", place.socket])
                 #expect(resume.exit == .code(69) && resume.error.contains("Nothing was changed"), "\(resume.error)")
             }
         }

@@ -7,7 +7,7 @@ import Wire
 
 /// A supervisor's end of the control socket. What it will answer is written before it is asked, so one thread is enough
 /// and nothing has to be waited for.
-private final class FakeSupervisor {
+final class FakeSupervisor {
     let folder: String
     var path: String { folder + "/control.sock" }
     private let listener: Int32
@@ -44,6 +44,24 @@ private final class FakeSupervisor {
         }
         let bytes = Array(text.utf8)
         try #require(write(connection, bytes, bytes.count) == bytes.count)
+    }
+
+    /// On a thread of its own: takes one connection after another, reads a request, and gives this answer; nil: hangs up.
+    func serve(_ answers: [String?]) {
+        let listener = listener
+        Thread.detachNewThread {
+            for answer in answers {
+                var look = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+                guard poll(&look, 1, 60_000) == 1 else { return }
+                let connection = accept(listener, nil, nil)
+                _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
+                var buffer = [UInt8](repeating: 0, count: 4096)
+                _ = recv(connection, &buffer, buffer.count, 0)
+                let bytes = Array((answer ?? "").utf8)
+                _ = write(connection, bytes, bytes.count)
+                close(connection)
+            }
+        }
     }
 
     func hangUp() {
@@ -183,6 +201,15 @@ private final class FakeSupervisor {
         #expect(alone?.code == .noSupervisor && alone?.message.contains("no supervisor.json") == true)
         try #require(symlink(supervisor.folder, folder + "/run") == 0)
         #expect(try SocketOptions.pathOfLocalSupervisor(in: folder) == folder + "/run/control.sock")
+    }
+
+    @Test func whoHearsNothingIsToldThatItMayBeDone() throws {
+        let supervisor = try FakeSupervisor()
+        var client = try ControlClient(path: supervisor.path)
+        supervisor.serve([nil])
+        let failure = Self.failure { _ = try client.call(.stop(["A"]), as: CommandReport.self) }
+        #expect(failure?.code == .noSupervisor)
+        #expect(failure?.message.contains("not known whether this was carried out: `agentctl status`") == true)
     }
 
     @Test func noSupervisor() throws {
