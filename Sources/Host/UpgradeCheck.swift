@@ -35,7 +35,7 @@ struct UpgradeCheck: Sendable {
         }
         let manner: String
         switch ending {
-        case .exited(code: 0): return nil
+        case .exited(code: 0): return Self.isOfUs(complaint) ? nil : "\(program) \(Self.otherProgram)"
         case .exited(let code): manner = "ended with code \(code)"
         case .signalled(let number, _): manner = "was killed by \(SignalNames.name(of: number))"
         case .unknown: manner = "ended, nobody knows how"
@@ -43,6 +43,15 @@ struct UpgradeCheck: Sendable {
         }
         return "\(program) --check \(manner)\(Self.reason(complaint))"
     }
+
+    /// Any program can end with code 0; only a supervisor that has judged the takeover says so.
+    private static func isOfUs(_ words: [UInt8]) -> Bool {
+        String(decoding: words, as: UTF8.self).split(separator: "\n").contains { $0.hasPrefix(TakeoverCheck.mark) }
+    }
+
+    static let otherProgram =
+        "is no supervisor that can take over: its --check ended well, and said nothing of a takeover. Put the new supervisor "
+        + "there; a version that is too old for this serves after `agentctl shutdown` and a start"
 
     /// Its words. A version that does not know the question has judged something else, and the reader is told so.
     private static func reason(_ complaint: [UInt8]) -> String {

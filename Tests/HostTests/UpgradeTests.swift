@@ -170,7 +170,7 @@ import Wire
     @Test("a program that is open for writing is waited for, and refused in the end")
     func isBusy() throws {
         try withTemporaryDirectory { directory in
-            let program = try directory.file("supervisor", "#!/bin/sh\nexit 0\n", mode: 0o755)
+            let program = try directory.file("supervisor", "#!/bin/sh\n\(Self.agrees)\n", mode: 0o755)
             let check = UpgradeCheck(
                 program: program, configurationFile: "supervisor.json", runDirectory: directory.path)
             #expect(check.run { _ in Issue.record("nobody writes it") } == nil)
@@ -192,6 +192,20 @@ import Wire
             #expect(answer == nil && pauses == 3)
         }
     }
+
+    @Test("a program that ends well and has judged nothing is refused", arguments: ["exit 0", "echo fine >&2; exit 0"])
+    func isNoSupervisor(_ script: String) throws {
+        try withTemporaryDirectory { directory in
+            let program = try directory.file("supervisor", "#!/bin/sh\n\(script)\n", mode: 0o755)
+            let check = UpgradeCheck(
+                program: program, configurationFile: "supervisor.json", runDirectory: directory.path)
+            let told = try #require(check.run())
+            #expect(told.contains("is no supervisor that can take over"), "\(told)")
+        }
+    }
+
+    /// What a program has to do that could take over.
+    private static let agrees = "echo '\(TakeoverCheck.greeting)' >&2; exit 0"
 
     @Test("a program that does not end is killed, and refused with the time that it had")
     func isSilent() throws {
@@ -228,7 +242,7 @@ import Wire
         #expect(refused.code == 1 && refused.text.contains("nothing has changed"), "\(refused.text)")
 
         // Passes its check, and ends as soon as it is executed.
-        try replace(program, script: "#!/bin/sh\ncase \"$*\" in *--check*) exit 0;; esac\nexit 3\n")
+        try replace(program, script: "#!/bin/sh\ncase \"$*\" in *--check*) \(Self.agrees);; esac\nexit 3\n")
         let gone = try agentctl(rig, ["upgrade"])
         #expect(gone.code == 69 && gone.text.contains("has ended") && gone.text.contains("pid \(pid)"), "\(gone.text)")
         #expect(ProcessTable.row(of: sleeper.pid ?? 0)?.isAlive == true, "the agents work on")
