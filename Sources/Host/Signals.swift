@@ -19,6 +19,7 @@ public final class Signals {
     /// What the supervisor serves waits from now on until it can be served.
     public static func blockSupervisors() {
         ignoreFailedWrites()
+        ignoreStrays()
         block(Supervisor.signals)
     }
 
@@ -29,6 +30,16 @@ public final class Signals {
         // From the background of a terminal with `stty tostop`, a line would stop us.
         _ = signal(SIGTTOU, SIG_IGN)
     }
+
+    /// Nobody here waits for these, and each would end the process by itself: a signal that was meant for another program must
+    /// not take the supervisor away. The launcher and `ProgramRun` reset them, so no agent inherits it.
+    static func ignoreStrays() {
+        let named = [SIGUSR1, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT]
+        for number in named + Array(firstRealTime...lastRealTime) { _ = signal(number, SIG_IGN) }
+    }
+
+    /// SIGRTMIN and SIGRTMAX, without the two that are glibc's own.
+    private static let (firstRealTime, lastRealTime): (Int32, Int32) = (34, 64)
 
     public init(_ signals: [Int32], loop: EventLoop, handler: @escaping (Int32) -> Void) throws {
         self.loop = loop

@@ -74,4 +74,20 @@ import Wire
         }
         #expect(rig.process?.terminationReason == .exit)
     }
+
+    @Test("a signal that nobody here waits for changes nothing, and no agent inherits that")
+    func straySignals() throws {
+        let rig = try SupervisorRig()
+        try rig.agent("sleeper", SupervisorRig.sleeper, manifest: "")
+        try rig.start()
+        let sleeper = try rig.waitFor("sleeper", .running)
+        let process = try #require(rig.process)
+        let strays = [SIGUSR1, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPIPE, SIGPWR, 34, 64]
+        for number in strays { kill(process.processIdentifier, number) }
+        #expect(try rig.agent("sleeper").pid == sleeper.pid)
+        let status = try String(contentsOfFile: "/proc/\(try #require(sleeper.pid))/status", encoding: .utf8)
+        let ignored = try #require(status.split(separator: "\n").first { $0.hasPrefix("SigIgn:") })
+        #expect(ignored.hasSuffix("0000000000000000"), "\(ignored)")
+        #expect(try rig.stop() == 0)
+    }
 }
