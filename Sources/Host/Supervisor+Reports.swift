@@ -54,6 +54,7 @@ extension Supervisor {
     }
 
     private func plight(_ agent: AgentRuntime, _ view: AgentView) -> String? {
+        if case .escalation(let culprit) = view.stoppedReason { return Plight.sentence(agent.id, downWith: culprit) }
         guard let reason = view.failureReason else { return agent.trouble }
         return Plight.sentence(agent.id, reason, trouble: agent.trouble, restart: agent.plan.manifest.restart)
     }

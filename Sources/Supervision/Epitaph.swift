@@ -19,14 +19,17 @@ public struct Epitaph: Hashable, Sendable {
         public var watchdogSeconds: Double?
         public var startTimeoutSeconds: Double
         public var stopTimeoutSeconds: Double
+        /// The member of its group that was given up; nil: not known, or not the reason.
+        public var culprit: String?
         /// Where its configuration stands.
         public var manifest: String
 
         public init(
             signalName: String? = nil, lastWords: String? = nil, memoryLimit: String? = nil,
             fileSizeLimit: String? = nil, watchdogSeconds: Double? = nil, startTimeoutSeconds: Double = 10,
-            stopTimeoutSeconds: Double = 5, manifest: String = "agent.json"
+            stopTimeoutSeconds: Double = 5, culprit: String? = nil, manifest: String = "agent.json"
         ) {
+            self.culprit = culprit
             self.signalName = signalName
             self.lastWords = lastWords
             self.memoryLimit = memoryLimit
@@ -81,7 +84,9 @@ public struct Epitaph: Hashable, Sendable {
             case .shutdown: "the supervisor stopped everything"
             case .reload: "a reload replaced or removed it"
             case .groupRestart: "its group restarted with another member"
-            case .escalation: "a member of its group was given up"
+            case .escalation:
+                facts.culprit.map { "\($0), a member of its group, was given up" }
+                    ?? "a member of its group was given up"
             case .supervisorLoss: "its supervisor was gone and it was to go with it (onSupervisorLoss)"
             case .watchdog, .startupTimeout, .agentNotice, nil: "it was told to"
             }
@@ -92,7 +97,20 @@ public struct Epitaph: Hashable, Sendable {
                 "Let it end on its stop signal, or raise stop.timeoutSeconds in \(facts.manifest)."
             )
         }
-        return ("\(agent) ended \(after) because \(why).", "Nothing: this was asked for.")
+        let next = report.stopReason == .escalation ? remedy(agent, facts.culprit) : "Nothing: this was asked for."
+        return ("\(agent) ended \(after) because \(why).", next)
+    }
+
+    /// What brings a member back that went down with its group.
+    private static func remedy(_ agent: AgentID, _ culprit: String?) -> String {
+        guard let culprit else {
+            return
+                "`agentctl status` shows who has failed, and `agentctl why` of that one the reason; mend it and start "
+                + "it: that brings \(agent) back too. `agentctl start \(agent)` starts it alone."
+        }
+        return
+            "`agentctl why \(culprit)` tells the reason; mend it, then `agentctl start \(culprit)` brings \(agent) back "
+            + "too. `agentctl start \(agent)` starts it alone."
     }
 
     private static func exited(

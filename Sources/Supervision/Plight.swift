@@ -36,6 +36,12 @@ public enum Plight {
         }
     }
 
+    /// Of one that is stopped because `culprit`, a member of its group, was given up.
+    public static func sentence(_ agent: AgentID, downWith culprit: AgentID) -> String {
+        "stopped because \(culprit), a member of its group, was given up; `agentctl start \(culprit)` brings both back, "
+            + "`agentctl start \(agent)` this one alone"
+    }
+
     /// 5 and not 5.0.
     private static func plain(_ value: Double) -> String { Int(exactly: value).map { "\($0)" } ?? "\(value)" }
 }

@@ -19,6 +19,15 @@ import Wire
         return Epitaph("A", report, facts)
     }
 
+    @Test func whoWentDownWithItsGroupIsToldWhatBringsItBack() {
+        let known = epitaph(.operator, .exited(code: 0), stop: .escalation) { $0.culprit = "B" }
+        #expect(known.summary == "A ended after 3 s because B, a member of its group, was given up.")
+        #expect(known.advice.contains("`agentctl why B`") && known.advice.contains("`agentctl start B` brings A back"))
+        let unknown = epitaph(.operator, .exited(code: 0), stop: .escalation)
+        #expect(unknown.advice.contains("`agentctl status`") && unknown.advice.contains("`agentctl start A`"))
+        #expect(Plight.sentence("A", downWith: "B").contains("stopped because B, a member of its group, was given up"))
+    }
+
     @Test func saysWhatHappenedAndWhatToDo() {
         let cases: [(Epitaph, String, String)] = [
             (epitaph(.exit, .exited(code: 0)), "A ended by itself, well (code 0), after 3 s.", "restart.policy"),
