@@ -197,7 +197,10 @@ public final class Supervisor {
         exits.heldBack = { [unowned self] in heldBack($0, by: $1) }
         containment.findStrays = { [unowned self] in findStrays(clearing: $0) }
         inquirer.ended = { [unowned self] in mayHaveOrphans = true }
-        certificates = CertificateQueue(loop: loop) { [unowned self] in record(kind: "supervisor", message: $0) }
+        certificates = CertificateQueue(loop: loop) { [unowned self] in
+            record(kind: "supervisor", message: $0)
+            console.line($0)
+        }
         serviceManager = ServiceManager(
             environment: inheritedEnvironment, pid: getpid(), loop: loop
         ) { [unowned self] in
