@@ -54,8 +54,6 @@ final class AgentRuntime {
     var accessTrouble: String?
     /// The empty network of all its incarnations, made at the first.
     var network: Descriptor?
-    /// The member of its group that it was stopped with, the last time that one was given up.
-    var culprit: String?
     /// The last STATUS= of the current incarnation.
     var statusText: String?
     /// A source that has no more input (X_QP_EXHAUSTED=1).

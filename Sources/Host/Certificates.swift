@@ -71,7 +71,8 @@ extension Supervisor {
             memoryLimit: manifest.limits.memory?.description, fileSizeLimit: manifest.limits.fileSize?.description,
             watchdogSeconds: manifest.watchdogMs.map { Double($0) / 1_000 },
             startTimeoutSeconds: Double(manifest.startTimeoutMs) / 1_000,
-            stopTimeoutSeconds: Double(manifest.stop.timeoutMs) / 1_000, culprit: agent.culprit,
+            stopTimeoutSeconds: Double(manifest.stop.timeoutMs) / 1_000,
+            culprit: fleet.memory(of: agent.id)?.culprit?.name,
             manifest: agent.plan.manifestFile ?? plan.configuration.file)
         let epitaph = Epitaph(agent.id, report, facts)
         var certificate = DeathCertificate(

@@ -19,16 +19,6 @@ struct DyingHolder {
     /// Dead, or can't do anything any more.
     static func isDying(_ pid: pid_t) -> Bool {
         guard let row = ProcessTable.row(of: pid) else { return true }
-        return row.isEnding || hasBeenKilled(pid)
-    }
-
-    /// SIGKILL was sent and the process has not run since.
-    private static func hasBeenKilled(_ pid: pid_t) -> Bool {
-        let text = readSmallFile("/proc/\(pid)/status").map { String(decoding: $0, as: UTF8.self) } ?? ""
-        return text.split(separator: "\n").contains { line in
-            guard line.hasPrefix("SigPnd:") || line.hasPrefix("ShdPnd:") else { return false }
-            let mask = UInt64(line.dropFirst(7).trimmingPrefix { $0 == "\t" }, radix: 16) ?? 0
-            return mask & 1 << (SIGKILL - 1) != 0
-        }
+        return row.isEnding || ProcessTable.isPending(SIGKILL, for: pid)
     }
 }

@@ -85,6 +85,16 @@ enum ProcessTable {
             / 1_000_000_000
     }
 
+    /// Whether a signal was sent to the process or its first thread and not taken yet (proc(5), SigPnd and ShdPnd).
+    static func isPending(_ signal: Int32, for pid: pid_t) -> Bool {
+        let text = readSmallFile("/proc/\(pid)/status").map { String(decoding: $0, as: UTF8.self) } ?? ""
+        return text.split(separator: "\n").contains { line in
+            guard line.hasPrefix("SigPnd:") || line.hasPrefix("ShdPnd:") else { return false }
+            let mask = UInt64(line.dropFirst(7).trimmingPrefix { $0 == "\t" }, radix: 16) ?? 0
+            return mask & 1 << (signal - 1) != 0
+        }
+    }
+
     static func row(of pid: pid_t) -> ProcessRow? {
         let fd = qp_open("/proc/\(pid)/stat", O_RDONLY, 0)
         guard fd >= 0 else { return nil }

@@ -65,7 +65,6 @@ extension Supervisor {
     var longestStopMs: Int64 { agents.values.reduce(0) { $0 + Int64($1.plan.manifest.stop.timeoutMs) } }
 
     func announce(escalation group: GroupID, _ culprit: AgentID, _ stopped: [AgentID]) {
-        for id in stopped { agents[id]?.culprit = culprit.name }
         let names = stopped.map(\.name).joined(separator: ", ")
         let message = "\(culprit) was given up; stopped with it in \(group): \(names.isEmpty ? "nobody" : names)"
         record(kind: "escalation", agent: culprit.name, message: message)

@@ -116,9 +116,7 @@ extension AgentMachine {
         case .stopped(.groupRestart): .leftByGroup
         case .failed: .failed
         case .done: .done
-        case .stopping(let stopping): stopping.departure.sequel.standing
-        case .clearing(let clearing), .stuck(let clearing): clearing.sequel.standing
-        case .running(let running): running.due?.sequel.standing ?? .wanted
+        case .stopping, .clearing, .stuck, .running: sequel?.standing ?? .wanted
         case .stopped, .waiting, .starting, .backoff: .wanted
         }
     }

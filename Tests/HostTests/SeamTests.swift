@@ -87,14 +87,6 @@ struct SeamTests {
         #expect(rig.survivors().isEmpty)
     }
 
-    /// Sent, and not taken by the process yet.
-    private func isPending(_ signal: Int32, for pid: pid_t) -> Bool {
-        let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("ShdPnd:") }
-        let mask = line.flatMap { UInt64($0.dropFirst(7).trimmingPrefix { $0 == "\t" }, radix: 16) } ?? 0
-        return mask & 1 << (signal - 1) != 0
-    }
-
     @Test("a stop during an upgrade is a stop")
     func stopDuringUpgrade() throws {
         let rig = try rig(launcher: "agent-launcher")
@@ -108,7 +100,7 @@ struct SeamTests {
         kill(try #require(first.pid), SIGKILL)
         try rig.wait("a launch is under way") { try rig.agent("A").incarnation == first.incarnation + 1 }
         #expect(kill(supervisor, SIGUSR2) == 0)
-        try rig.wait("the supervisor has taken the signal") { !isPending(SIGUSR2, for: supervisor) }
+        try rig.wait("the supervisor has taken the signal") { !ProcessTable.isPending(SIGUSR2, for: supervisor) }
         #expect(try rig.call(.upgrade).refusal?.contains("under way") == true)
         #expect(try rig.stop() == 0)
         #expect(rig.survivors().isEmpty)
