@@ -76,9 +76,10 @@ extension Supervisor {
         guard let agent = agents[id] else { return }
         agent.log.drainAll()
         let consumption = agent.consumption
+        let lines = agent.log.lastLines(DeathCertificate.logLines, of: report.incarnation.number)
         var exit = ExitStatus(
             cause: report.cause, signal: report.exit.signalName, code: report.exit.code, at: Timestamp.now().text,
-            lastLog: agent.log.lastLines(Self.lastLogLines, of: report.incarnation.number))
+            lastLog: lines.suffix(Self.lastLogLines))
         if agent.process?.incarnation == report.incarnation, agent.process?.stage == .alive {
             agent.process?.stage = .clearing
         }
@@ -89,7 +90,6 @@ extension Supervisor {
             agent.trouble = text + (lastWords ?? "")
         }
         let incarnation = agent.log.incarnation
-        let lines = agent.log.lastLines(DeathCertificate.logLines, of: report.incarnation.number)
         tell { [unowned self] in
             exit.usage = consumption?.usage()
             agent.lastExit = exit
@@ -100,7 +100,7 @@ extension Supervisor {
         }
     }
 
-    /// Lines of output in a death certificate.
+    /// Lines of output in an exit status.
     static let lastLogLines = 10
 
     /// "killed by SIGKILL after 3.2 s", and why when that is not the whole story.
